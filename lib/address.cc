@@ -110,8 +110,7 @@ bool IpAddress::isLoopback() const noexcept {
 }
 
 bool IpAddress::isLinkLocal() const noexcept {
-  return isV4() ? octets_[0] == 169 && octets_[1] == 254
-                : octets_[0] == 0xfe && (octets_[1] & 0xc0) == 0x80;
+  return isV4() ? octets_[0] == 169 && octets_[1] == 254 : octets_[0] == 0xfe && (octets_[1] & 0xc0) == 0x80;
 }
 
 bool IpAddress::isMulticast() const noexcept {
@@ -256,12 +255,12 @@ Result<Destination> Destination::parse(std::string_view text) {
 }
 
 std::string Destination::hostText() const {
-  return address() != nullptr ? address()->toString() : *name();
+  return address() != nullptr ? address()->toString() : std::get<std::string>(host);
 }
 
 std::string Destination::toString() const {
   if (address() != nullptr) return Endpoint{*address(), port}.toString();
-  return *name() + ":" + std::to_string(port);
+  return std::get<std::string>(host) + ":" + std::to_string(port);
 }
 
 std::optional<std::uint16_t> parsePort(std::string_view text) noexcept {

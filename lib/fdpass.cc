@@ -19,6 +19,7 @@ union ControlBuffer {
 }  // namespace
 
 Result<void> sendWithFds(int socket, OctetSpan message, std::span<const int> fds) {
+  ensure(!message.empty() && fds.size() <= maxPassedFds);
   iovec vector{const_cast<std::uint8_t*>(message.data()), message.size()};
   msghdr header{};
   header.msg_iov = &vector;
@@ -28,7 +29,7 @@ Result<void> sendWithFds(int socket, OctetSpan message, std::span<const int> fds
   if (!fds.empty()) {
     header.msg_control = control.room;
     header.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    cmsghdr* rights = &control.align;
     rights->cmsg_level = SOL_SOCKET;
     rights->cmsg_type = SCM_RIGHTS;
     rights->cmsg_len = CMSG_LEN(fds.size_bytes());

@@ -23,7 +23,8 @@ struct PassedMessage {
   bool wouldBlock = false;  ///< nothing was there; the other fields say nothing
 };
 
-/// Sends one message.  Failure::exhausted when the socket's queue is full (EAGAIN): try again later.
+/// Sends one message of at least one octet, with at most maxPassedFds descriptors.  Failure::exhausted when
+/// the socket's queue is full (EAGAIN): try again later.
 Result<void> sendWithFds(int socket, OctetSpan message, std::span<const int> fds);
 
 /// Receives one message without waiting; descriptors arrive close-on-exec.  A message or a set of

@@ -9,13 +9,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "lib/invariant.h"
 #include "lib/result.h"
 
 namespace crossgate {
@@ -69,6 +70,18 @@ class Reader {
   bool ok_ = true;
 };
 
+/// Runs `parse`, which returns a Decoded<T> and may leave its Reader run out, on a copy of `in`, and
+/// moves `in` only when the message was complete.
+template <class T, class Parse>
+Decoded<T> decodeWhole(Reader& in, Parse parse) {
+  Reader copy = in;
+  Decoded<T> result = parse(copy);
+  if (!result) return result;
+  if (!copy.ok()) return std::optional<T>{};
+  in = copy;
+  return result;
+}
+
 /// Appends to a vector of octets.
 class Writer {
  public:
@@ -80,6 +93,11 @@ class Writer {
   }
   Writer& u16(std::uint16_t value) {
     return u8(static_cast<std::uint8_t>(value >> 8)).u8(static_cast<std::uint8_t>(value & 0xff));
+  }
+  /// One octet of length and the text, which must fit: checking that is the caller's part.
+  Writer& text8(std::string_view data) {
+    ensure(data.size() <= 0xff);
+    return u8(static_cast<std::uint8_t>(data.size())).text(data);
   }
   Writer& octets(OctetSpan data) {
     out_.insert(out_.end(), data.begin(), data.end());

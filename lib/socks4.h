@@ -15,8 +15,15 @@ inline constexpr std::size_t maxUserOctets = 255;  ///< longer user ids are malf
 
 enum class Command : std::uint8_t { connect = 1, bind = 2 };
 
-/// A request.  A destination that is a name makes it SOCKS4A (0.0.0.1 in DSTIP, the name behind the
-/// user id).  SOCKS4 cannot carry an IPv6 address as an address: SOCKS4A carries it as a name.
+/// True for a destination that only SOCKS4A can carry: a name, an IPv6 address, and 0.0.0.1 to
+/// 0.0.0.255, which in DSTIP would mark a name.
+bool needsName(const Destination& destination) noexcept;
+
+/// A request.  `command` may hold a value that is not in the enumeration.  Decoding tells SOCKS4 and
+/// SOCKS4A apart by DSTIP (0.0.0.x: a name follows the user id), and a name that is a literal address
+/// of either family becomes that address.  Encoding writes SOCKS4A, with the host as a name, where
+/// needsName() holds, and SOCKS4 otherwise; the user id must be without NUL and at most
+/// maxUserOctets, a name valid (isValidName).
 struct Request {
   Command command = Command::connect;
   Destination destination;
@@ -31,6 +38,7 @@ enum class ReplyCode : std::uint8_t {
   noIdentd = 0x5c,
   identdMismatch = 0x5d,
 };
+/// `code` may hold a value that is not in the enumeration: a failure too.
 struct Reply {
   ReplyCode code = ReplyCode::rejected;
   Endpoint bound;  ///< IPv4; an IPv6 address is told as 0.0.0.0

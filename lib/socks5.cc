@@ -18,17 +18,6 @@ Error wrongVersion(const char* message, std::uint8_t got, std::uint8_t expected)
   return malformed(std::string(message) + ": version " + hex(got) + " where " + hex(expected) + " is due");
 }
 
-// Runs `parse` on a copy of `in` and moves `in` only when the message was complete.
-template <class T, class Parse>
-Decoded<T> decodeWhole(Reader& in, Parse parse) {
-  Reader copy = in;
-  Decoded<T> result = parse(copy);
-  if (!result) return result;
-  if (!copy.ok()) return std::optional<T>{};
-  in = copy;
-  return result;
-}
-
 // ATYP, address and port.  `in` may run out in the middle; the caller checks in.ok().
 Result<Destination> readDestination(Reader& in) {
   const std::uint8_t type = in.u8();
@@ -65,9 +54,8 @@ void writeDestination(const Destination& destination, Octets& out) {
     writer.u8(static_cast<std::uint8_t>(address->isV4() ? AddressType::ipv4 : AddressType::ipv6));
     writer.octets(address->octets());
   } else {
-    const std::string& name = *destination.name();
-    writer.u8(static_cast<std::uint8_t>(AddressType::domainName));
-    writer.u8(static_cast<std::uint8_t>(name.size())).text(name);
+    writer.u8(static_cast<std::uint8_t>(AddressType::domainName))
+        .text8(std::get<std::string>(destination.host));
   }
   writer.u16(destination.port);
 }
@@ -131,6 +119,7 @@ Decoded<Greeting> decodeGreeting(Reader& in) {
 }
 
 void encode(const Greeting& greeting, Octets& out) {
+  ensure(!greeting.methods.empty() && greeting.methods.size() <= 0xff);
   Writer writer(out);
   writer.u8(version).u8(static_cast<std::uint8_t>(greeting.methods.size()));
   for (const Method method : greeting.methods) writer.u8(static_cast<std::uint8_t>(method));
@@ -164,10 +153,7 @@ Decoded<Credentials> decodeCredentials(Reader& in) {
 }
 
 void encode(const Credentials& credentials, Octets& out) {
-  Writer writer(out);
-  writer.u8(credentialsVersion);
-  writer.u8(static_cast<std::uint8_t>(credentials.user.size())).text(credentials.user);
-  writer.u8(static_cast<std::uint8_t>(credentials.password.size())).text(credentials.password);
+  Writer(out).u8(credentialsVersion).text8(credentials.user).text8(credentials.password);
 }
 
 Decoded<CredentialsStatus> decodeCredentialsStatus(Reader& in) {
@@ -238,7 +224,7 @@ void encode(const UdpHeader& header, Octets& out) {
 std::size_t encodedSize(const UdpHeader& header) noexcept {
   constexpr std::size_t fixed = 2 + 1 + 1 + 2;  // RSV, FRAG, ATYP, port
   if (const IpAddress* address = header.destination.address()) return fixed + address->octets().size();
-  return fixed + 1 + header.destination.name()->size();
+  return fixed + 1 + std::get<std::string>(header.destination.host).size();
 }
 
 Decoded<GssFrame> decodeGssFrame(Reader& in) {
@@ -267,6 +253,7 @@ void encode(const GssFrame& frame, Octets& out) {
   Writer writer(out);
   writer.u8(gssVersion).u8(static_cast<std::uint8_t>(frame.type));
   if (frame.type == GssMessage::abort) return;
+  ensure(frame.token.size() <= 0xffff);
   writer.u16(static_cast<std::uint16_t>(frame.token.size())).octets(frame.token);
 }
 

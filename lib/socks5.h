@@ -3,8 +3,9 @@
 // RFC 1961), without any I/O.
 //
 // decode*() reads one message from the front of a Reader: complete, incomplete (an empty optional;
-// come back with more) or malformed.  encode() appends one message.  Nothing here knows whether it
-// is the client or the Gateway that speaks.
+// come back with more) or malformed.  encode() appends one message; what it is given must fit into
+// the message's length fields (names, users and passwords of 255 octets, tokens of 65,535).  Nothing
+// here knows whether it is the client or the Gateway that speaks.
 #pragma once
 
 #include <cstdint>
