@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/config.h"
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <charconv>
+#include <fstream>
+#include <ostream>
+#include <sstream>
+
+namespace crossgate {
+namespace {
+
+namespace po = boost::program_options;
+using Assign = std::function<Result<void>(Config&, const Given&)>;
+
+Error invalid(std::string detail) { return {Failure::invalid, std::move(detail)}; }
+
+Result<unsigned> parseNumber(const std::string& text, unsigned low, unsigned high) {
+  unsigned value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (text.empty() || error != std::errc{} || stop != end || value < low || value > high) {
+    return invalid("'" + text + "' is not a whole number from " + std::to_string(low) + " to " +
+                   std::to_string(high));
+  }
+  return value;
+}
+
+// ---- how a row's value reaches its member ----
+
+template <class Member>
+Assign number(Member member, unsigned low, unsigned high) {
+  return [=](Config& config, const Given& given) -> Result<void> {
+    const auto value = parseNumber(given.value, low, high);
+    if (!value) return value.error();
+    member(config) = *value;
+    return {};
+  };
+}
+
+template <class Member>
+Assign seconds(Member member, unsigned low = 1) {
+  constexpr unsigned week = 7 * 24 * 3600;
+  return [=](Config& config, const Given& given) -> Result<void> {
+    const auto value = parseNumber(given.value, low, week);
+    if (!value) return value.error();
+    member(config) = std::chrono::seconds(*value);
+    return {};
+  };
+}
+
+template <class Member>
+Assign text(Member member) {
+  return [=](Config& config, const Given& given) -> Result<void> {
+    member(config) = given.value;
+    return {};
+  };
+}
+
+template <class T, class Member>
+Assign choice(std::vector<std::pair<std::string, T>> choices, Member member) {
+  return [=](Config& config, const Given& given) -> Result<void> {
+    std::string names;
+    for (const auto& [name, value] : choices) {
+      if (name == given.value) {
+        member(config) = value;
+        return {};
+      }
+      names += (names.empty() ? "" : ", ") + name;
+    }
+    return invalid("'" + given.value + "' is none of " + names);
+  };
+}
+
+Result<void> addListener(Config& config, const Given& given) {
+  const auto endpoint = Endpoint::parse(given.value);
+  if (!endpoint) return invalid("'" + given.value + "' is not ADDRESS:PORT or [ADDRESS]:PORT");
+  config.listeners.push_back({*endpoint});
+  return {};
+}
+
+Result<void> addRule(Config& config, const Given& given) {
+  auto rule = AccessRule::parse(given.value);
+  if (!rule) return rule.error();
+  rule->place = given.place;
+  config.rules.push_back(*std::move(rule));
+  return {};
+}
+
+Result<void> addNameserver(Config& config, const Given& given) {
+  auto endpoint = Endpoint::parse(given.value);
+  if (!endpoint) {
+    const auto address = IpAddress::parse(given.value);
+    if (!address) return invalid("'" + given.value + "' is not an address with or without a port");
+    endpoint = Endpoint{*address, 53};
+  }
+  config.nameservers.push_back(endpoint->toString());
+  return {};
+}
+
+Result<void> addExternal(Config& config, const Given& given) {
+  const auto address = IpAddress::parse(given.value);
+  if (!address) return invalid("'" + given.value + "' is not an IPv4 or IPv6 address");
+  auto& source = address->isV4() ? config.dial.sourceV4 : config.dial.sourceV6;
+  if (source) return invalid("a second " + std::string(toString(address->family())) + " address");
+  source = *address;
+  return {};
+}
+
+std::vector<Option> makeTable() {
+  const auto member = [](auto pick) {
+    return [pick](Config & config) -> auto& { return pick(config); };
+  };
+#define MEMBER(path) member([](Config & c) -> auto& { return c.path; })
+  return {
+      {"user",
+       "NAME",
+       {},
+       false,
+       "The user that workers run as when the gateway is started as root. Without it they stay root's, "
+       "and the log warns.",
+       text(MEMBER(user))},
+      {"listen.socks",
+       "ADDRESS:PORT",
+       {"127.0.0.1:1080", "[::1]:1080"},
+       true,
+       "Where clients speak SOCKS.",
+       addListener},
+      {"workers.start",
+       "N",
+       {"8"},
+       false,
+       "Workers forked at the start (1 to 4096).",
+       number(MEMBER(workers.start), 1, 4096)},
+      {"workers.spare-min",
+       "N",
+       {"4"},
+       false,
+       "Fork when fewer workers than this are idle (0 to 4096).",
+       number(MEMBER(workers.spareMin), 0, 4096)},
+      {"workers.spare-max",
+       "N",
+       {"32"},
+       false,
+       "Retire when more workers than this are idle (1 to 4096).",
+       number(MEMBER(workers.spareMax), 1, 4096)},
+      {"workers.max",
+       "N",
+       {"256"},
+       false,
+       "The most workers (1 to 4096).",
+       number(MEMBER(workers.max), 1, 4096)},
+      {"workers.relays",
+       "N",
+       {"256"},
+       false,
+       "Relays a worker serves at once when all workers are busy (1 to 65536). With 1 every relay has a "
+       "process of its own, and clients beyond `max` wait in the listen backlog.",
+       number(MEMBER(workers.relays), 1, 65536)},
+      {"workers.lifetime",
+       "N",
+       {"10000"},
+       false,
+       "Relays after which a worker is replaced (0 to 1000000000; 0: never).",
+       number(MEMBER(workers.lifetime), 0, 1'000'000'000)},
+      {"workers.drain",
+       "SECONDS",
+       {"30"},
+       false,
+       "How long running relays may go on after a stop was asked for (0 to 604800).",
+       seconds(MEMBER(workers.drain), 0)},
+      {"limits.per-source",
+       "N",
+       {"0"},
+       false,
+       "Relays one source may have at once; a further client of it is closed at once. A source is an IPv4 "
+       "address or an IPv6 /64 (0 to 1000000; 0: no limit).",
+       number(MEMBER(limits.perSource), 0, 1'000'000)},
+      {"access.rule",
+       "RULE",
+       {"permit from 127.0.0.0/8,[::1]"},
+       true,
+       "permit|deny [from PATTERN] [to PATTERN] [command LIST] [user LIST]. The first rule that matches "
+       "decides; where none does the answer is no.",
+       addRule},
+      {"resolver.nameserver",
+       "ADDRESS[:PORT]",
+       {},
+       true,
+       "A name server to ask instead of the system's.",
+       addNameserver},
+      {"resolver.prefer",
+       "FAMILY",
+       {"ipv6"},
+       false,
+       "ipv6 (the order of RFC 6724), ipv4, ipv4-only or ipv6-only.",
+       choice<Preference>({{"ipv6", Preference::ipv6},
+                           {"ipv4", Preference::ipv4},
+                           {"ipv4-only", Preference::ipv4Only},
+                           {"ipv6-only", Preference::ipv6Only}},
+                          MEMBER(dial.prefer))},
+      {"external.address",
+       "ADDRESS",
+       {},
+       true,
+       "The source address towards destinations, one for each family.",
+       addExternal},
+      {"timeout.negotiate",
+       "SECONDS",
+       {"30"},
+       false,
+       "For the client to say what it wants (1 to 604800).",
+       seconds(MEMBER(timeouts.negotiate))},
+      {"timeout.connect",
+       "SECONDS",
+       {"30"},
+       false,
+       "To resolve and reach a destination, all its addresses together (1 to 604800).",
+       seconds(MEMBER(timeouts.connect))},
+      {"timeout.idle",
+       "SECONDS",
+       {"7200"},
+       false,
+       "A relay without an octet in either direction ends after this (1 to 604800).",
+       seconds(MEMBER(timeouts.relay.idle))},
+      {"timeout.half-closed",
+       "SECONDS",
+       {"600"},
+       false,
+       "The same once one direction has ended (1 to 604800).",
+       seconds(MEMBER(timeouts.relay.halfClosed))},
+      {"log.to", "SINK", {"stderr"}, false, "syslog, stderr or the path of a file.", text(MEMBER(log.to))},
+      {"log.format",
+       "FORMAT",
+       {"text"},
+       false,
+       "text (logfmt) or json.",
+       choice<LogFormat>({{"text", LogFormat::text}, {"json", LogFormat::json}}, MEMBER(log.format))},
+      {"log.level",
+       "LEVEL",
+       {"info"},
+       false,
+       "error, warning, info or debug.",
+       choice<LogLevel>({{"error", LogLevel::error},
+                         {"warning", LogLevel::warning},
+                         {"info", LogLevel::info},
+                         {"debug", LogLevel::debug}},
+                        MEMBER(log.level))},
+  };
+#undef MEMBER
+}
+
+po::options_description describe() {
+  po::options_description description;
+  for (const Option& option : optionTable()) {
+    description.add_options()(option.name.c_str(), po::value<std::vector<std::string>>());
+  }
+  return description;
+}
+
+// Boost.Program_options does not tell the line of an option, so it is given the file a line at a time,
+// each under its section.
+class FileReader {
+ public:
+  FileReader(std::string file, EffectiveValues& values) : file_(std::move(file)), values_(values) {}
+
+  Result<void> read() {
+    std::ifstream in(file_);
+    if (!in) return systemError(file_.c_str(), errno);
+    std::string line;
+    for (unsigned number = 1; std::getline(in, line); ++number) readLine(line, number);
+    if (!mistakes_.empty()) return invalid(mistakes_);
+    return {};
+  }
+
+ private:
+  void readLine(const std::string& line, unsigned number) {
+    const std::string place = file_ + ":" + std::to_string(number);
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first != line.npos && line[first] == '[') {
+      section_ = line.substr(first);
+      return;
+    }
+    std::istringstream piece(section_ + "\n" + line + "\n");
+    try {
+      const auto parsed = po::parse_config_file(piece, description_);
+      for (const auto& option : parsed.options) {
+        for (const std::string& value : option.value) values_[option.string_key].push_back({value, place});
+      }
+    } catch (const po::unknown_option& error) {
+      mistake(place + ": unknown key '" + error.get_option_name() + "'");
+    } catch (const po::error&) {
+      mistake(place + ": not a [section], not key = value: " + line.substr(first == line.npos ? 0 : first));
+    }
+  }
+
+  void mistake(const std::string& text) { mistakes_ += (mistakes_.empty() ? "" : "\n") + text; }
+
+  std::string file_;
+  EffectiveValues& values_;
+  po::options_description description_ = describe();
+  std::string section_;
+  std::string mistakes_;
+};
+
+// Checks that span several options.
+Result<void> checkWhole(const Config& config) {
+  if (config.workers.spareMin > config.workers.spareMax) {
+    return invalid("workers.spare-min is larger than workers.spare-max");
+  }
+  if (config.workers.start > config.workers.max) return invalid("workers.start is larger than workers.max");
+  return {};
+}
+
+}  // namespace
+
+const std::vector<Option>& optionTable() {
+  static const std::vector<Option> table = makeTable();
+  return table;
+}
+
+Result<LoadedConfig> loadConfig(const std::string& file, const Overrides& overrides) {
+  LoadedConfig loaded;
+  if (!file.empty()) {
+    if (auto read = FileReader(file, loaded.values).read(); !read) return read.error();
+  }
+  EffectiveValues fromCommandLine;
+  for (const auto& [name, value] : overrides) fromCommandLine[name].push_back({value, "command line"});
+  for (auto& [name, given] : fromCommandLine) loaded.values[name] = std::move(given);
+
+  std::string mistakes;
+  const auto mistake = [&](const std::string& text) { mistakes += (mistakes.empty() ? "" : "\n") + text; };
+  for (const Option& option : optionTable()) {
+    auto& given = loaded.values[option.name];
+    if (given.empty()) {
+      for (const std::string& value : option.defaults) given.push_back({value, "default"});
+    }
+    if (!option.repeats && given.size() > 1) {
+      mistake(given[1].place + ": " + option.name + ": given again; first at " + given[0].place);
+      continue;
+    }
+    for (const Given& one : given) {
+      if (const auto assigned = option.assign(loaded.config, one); !assigned) {
+        mistake(one.place + ": " + option.name + ": " + assigned.error().detail);
+      }
+    }
+  }
+  if (!mistakes.empty()) return invalid(mistakes);
+  if (const auto checked = checkWhole(loaded.config); !checked) {
+    return invalid((file.empty() ? "command line" : file) + ": " + checked.error().detail);
+  }
+  loaded.config.access = AccessRules(std::move(loaded.config.rules));
+  return loaded;
+}
+
+void dumpConfig(std::ostream& out, const EffectiveValues& values) {
+  std::string section;
+  for (const Option& option : optionTable()) {
+    const std::size_t dot = option.name.find('.');
+    const std::string itsSection = dot == option.name.npos ? "" : option.name.substr(0, dot);
+    if (itsSection != section) {
+      section = itsSection;
+      out << "\n[" << section << "]\n";
+    }
+    const std::string key = dot == option.name.npos ? option.name : option.name.substr(dot + 1);
+    const auto found = values.find(option.name);
+    if (found == values.end() || found->second.empty())
+      out << "# " << key << " =\n";
+    else
+      for (const Given& given : found->second) out << key << " = " << given.value << '\n';
+  }
+}
+
+}  // namespace crossgate

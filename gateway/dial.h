@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The stage that reaches the destination: resolves its name, and races its addresses of both families
+// (Happy Eyeballs version 2, RFC 8305) until one answers.
+//
+// It owns its attempts; when the Task is destroyed they are gone, and so is the look-up.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "gateway/resolver.h"
+#include "gateway/stream.h"
+#include "lib/address.h"
+
+namespace crossgate {
+
+/// What an AAAA and an A record of one name are worth against each other.
+enum class Preference : std::uint8_t {
+  ipv6,  ///< the order of RFC 6724, which sets IPv6 first where both are as good
+  ipv4,  ///< every IPv4 address first
+  ipv4Only,
+  ipv6Only,
+};
+
+struct DialOptions {
+  Preference prefer = Preference::ipv6;
+  std::optional<IpAddress> sourceV4;  ///< [external] address
+  std::optional<IpAddress> sourceV6;
+  bool keepalive = true;
+};
+
+/// RFC 8305, section 8.
+inline constexpr std::chrono::milliseconds connectionAttemptDelay{250};
+inline constexpr std::chrono::milliseconds resolutionDelay{50};
+
+/// The rules' word on one resolved address; an Error (denied) leaves that address out.
+using Admit = std::function<Result<void>(const IpAddress&)>;
+
+struct Connection {
+  std::unique_ptr<Stream> stream;
+  Endpoint peer;   ///< the address that answered
+  Endpoint local;  ///< the Gateway's own end: BND of the reply
+};
+
+/// Connects to `destination`.  Fails with the most telling failure of all addresses: refused before
+/// timedOut before hostUnreachable before networkUnreachable before denied; noSuchName when there are none.
+Task<Result<Connection>> dial(Resolver& resolver, DialOptions options, Destination destination, Admit admit,
+                              Deadline deadline);
+
+}  // namespace crossgate

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// crossgate(8): the command line, and start-up up to the master.
+#include <config.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <optional>
+
+#include "gateway/command_line.h"
+#include "gateway/config.h"
+#include "gateway/master.h"
+#include "gateway/process.h"
+#include "gateway/worker.h"
+
+namespace crossgate {
+namespace {
+
+// A relay has two sockets, and two pipes while octets are on their way; a worker has a few of its own.
+std::size_t descriptorsFor(const WorkersConfig& workers) { return std::size_t{workers.relays} * 6 + 64; }
+
+int complain(const Error& error) {
+  std::cerr << "crossgate: " << error.detail << '\n';
+  return EXIT_FAILURE;
+}
+
+void noteDescriptorLimit(const Config& config, const Log& log) {
+  const std::size_t wanted = std::max<std::size_t>(descriptorsFor(config.workers), 1024);
+  const std::size_t granted = raiseDescriptorLimit(wanted);
+  log.line(granted < wanted ? LogLevel::warning : LogLevel::info)
+      .field("event", "descriptor limit")
+      .field("limit", std::uint64_t{granted})
+      .field("wanted", std::uint64_t{wanted});
+}
+
+int serve(const CommandLine& line, LoadedConfig loaded) {
+  if (!loaded.config.user.empty()) {
+    if (const auto identity = findIdentity(loaded.config.user); !identity) return complain(identity.error());
+  }
+  auto log = Log::open(loaded.config.log);
+  if (!log) return complain(log.error());
+  noteDescriptorLimit(loaded.config, *log);
+  if (loaded.config.user.empty() && geteuid() == 0) {
+    log->line(LogLevel::warning)
+        .field("event", "workers run as root")
+        .field("reason", "no user is configured");
+  }
+
+  std::optional<Daemon> daemon;
+  if (!line.foreground) {
+    auto detached = Daemon::detach();
+    if (!detached) return complain(detached.error());
+    daemon.emplace(*std::move(detached));
+  }
+  Master master([line] { return loadConfig(line.configFile(), line.overrides); }, &runWorker);
+  if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
+    return complain(started.error());
+  }
+  if (daemon) daemon->ready();
+  return master.run();
+}
+
+int run(int argc, char** argv) {
+  auto line = parseCommandLine(argc, argv);
+  if (!line) {
+    complain(line.error());
+    return 2;
+  }
+  switch (line->action) {
+    case CommandLine::Action::help: printHelp(std::cout); return EXIT_SUCCESS;
+    case CommandLine::Action::version: std::cout << PACKAGE_STRING << '\n'; return EXIT_SUCCESS;
+    default: break;
+  }
+  auto loaded = loadConfig(line->configFile(), line->overrides);
+  if (!loaded) return complain(loaded.error());
+  switch (line->action) {
+    case CommandLine::Action::check: return EXIT_SUCCESS;
+    case CommandLine::Action::dump: dumpConfig(std::cout, loaded->values); return EXIT_SUCCESS;
+    default: return serve(*line, *std::move(loaded));
+  }
+}
+
+}  // namespace
+}  // namespace crossgate
+
+int main(int argc, char** argv) {
+  try {
+    return crossgate::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "crossgate: " << error.what() << '\n';
+    return EXIT_FAILURE;
+  }
+}

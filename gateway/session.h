@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Session: one client from its first octet to its log line.  run() is the table of contents: each line
+// is a stage, and each stage has a file of its name.
+//
+// A session owns its client side, what it has read ahead, and its record.  It ends when run() returns
+// or when it is destroyed, which cancels whatever stage it is in; either way it accounts for itself.
+#pragma once
+
+#include <memory>
+
+#include "gateway/account.h"
+#include "gateway/config.h"
+#include "gateway/handover.h"
+#include "gateway/own_addresses.h"
+#include "gateway/pipe_pool.h"
+#include "gateway/request.h"
+#include "gateway/resolver.h"
+#include "gateway/stream.h"
+
+namespace crossgate {
+
+/// What the sessions of a worker share.
+struct Services {
+  EventLoop& loop;
+  const Config& config;
+  const Log& log;
+  Resolver& resolver;
+  PipePool& pipes;
+  OwnAddresses& ownAddresses;
+};
+
+class Session {
+ public:
+  Session(Services& services, Client client, std::string id);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
+
+  Task<void> run();
+
+ private:
+  Task<Result<Connection>> open(ClientRequest request);
+  Task<Result<ClientRequest>> begin();
+  Task<void> refuse(const Error& error);
+  Task<void> farewell();
+
+  Services& services_;
+  std::unique_ptr<Stream> client_;
+  Inbox inbox_;
+  RelayRecord record_;
+};
+
+}  // namespace crossgate

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/worker.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <list>
+
+#include "gateway/process.h"
+#include "gateway/session.h"
+
+namespace crossgate {
+namespace {
+
+class Worker {
+ public:
+  explicit Worker(WorkerStart start)
+      : start_(std::move(start)),
+        resolver_(loop_, start_.config.nameservers),
+        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_},
+        orders_(loop_, start_.orders.get(), EV_READ | EV_PERSIST, &Worker::onOrders, this) {
+    orders_.add();
+  }
+
+  void run() {
+    while (!(noMore_ && sessions_.empty())) {
+      loop_.turn();
+      bury();
+    }
+  }
+
+ private:
+  struct Running {
+    Running(Worker& owner, Client client, std::string id)
+        : worker(owner), ticket(client.ticket), session(owner.services_, std::move(client), std::move(id)) {}
+    Worker& worker;
+    Scoreboard::Ticket ticket;
+    std::list<Running>::iterator place;
+    Session session;
+    Task<void> task;
+  };
+
+  static void onOrders(int, short, void* self) noexcept { static_cast<Worker*>(self)->takeOrders(); }
+
+  void takeOrders() {
+    auto orders = receiveOrders(start_.orders.get());
+    if (!orders) {
+      start_.log.line(LogLevel::error).field("event", "bad orders").field("reason", orders.error().detail);
+      _exit(1);
+    }
+    switch (orders->kind) {
+      case Orders::Kind::nothing: return;
+      case Orders::Kind::clients:
+        for (Client& client : orders->clients) begin(std::move(client));
+        return;
+      case Orders::Kind::endNow: endAll(); [[fallthrough]];
+      case Orders::Kind::noMore:
+        noMore_ = true;
+        orders_.remove();
+        return;
+    }
+  }
+
+  void begin(Client client) {
+    const auto place = sessions_.emplace(sessions_.end(), *this, std::move(client), nextId());
+    place->place = place;
+    place->task = place->session.run();
+    place->task.start(&Worker::onEnd, &*place);
+  }
+
+  // Called from inside the session that has ended: it is destroyed later, when nobody stands on it.
+  static void onEnd(void* running) noexcept {
+    auto* ended = static_cast<Running*>(running);
+    Worker& worker = ended->worker;
+    worker.ended_.splice(worker.ended_.end(), worker.sessions_, ended->place);
+  }
+
+  void bury() {
+    for (; !ended_.empty(); ended_.pop_front()) finish(ended_.front().ticket);
+  }
+
+  void endAll() {
+    for (Running& running : sessions_) running.task.cancel();
+    ended_.splice(ended_.end(), sessions_);
+  }
+
+  void finish(Scoreboard::Ticket ticket) {
+    start_.scoreboard.finish(start_.index, ticket);
+    if (!start_.scoreboard.masterWaits().load() || !start_.scoreboard.masterWaits().exchange(false)) return;
+    const std::uint64_t one = 1;
+    (void)!write(start_.wakeMaster, &one, sizeof one);
+  }
+
+  std::string nextId() { return std::to_string(getpid()) + "." + std::to_string(++served_); }
+
+  WorkerStart start_;
+  EventLoop loop_;
+  Resolver resolver_;
+  PipePool pipes_;
+  OwnAddresses own_;
+  Services services_;
+  Event orders_;
+  std::list<Running> sessions_;
+  std::list<Running> ended_;
+  std::uint64_t served_ = 0;
+  bool noMore_ = false;
+};
+
+}  // namespace
+
+void runWorker(WorkerStart start) {
+  // The master alone answers signals; a terminal or a service manager sends them to all of us.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
+  if (!start.config.user.empty() && geteuid() == 0) {
+    const auto identity = findIdentity(start.config.user);
+    const Result<void> became = identity ? become(*identity) : Result<void>(identity.error());
+    if (!became) {
+      start.log.line(LogLevel::error)
+          .field("event", "cannot drop privileges")
+          .field("reason", became.error().detail);
+      _exit(1);
+    }
+  }
+  Worker(std::move(start)).run();
+}
+
+}  // namespace crossgate
