@@ -64,8 +64,9 @@ class Event {
 
 /// A non-blocking descriptor of one coroutine, or of one reader and one writer.
 ///
-/// It is registered once, edge-triggered, at the first wait.  Use it so: try the system call; when it
-/// says EAGAIN, note that (blockedReading(), blockedWriting()) and await; try again.
+/// It is registered once, edge-triggered, at the first wait.  Use it so: where mayRead(), try the
+/// system call; when it says EAGAIN, note that (blockedReading(), blockedWriting()) and await; try
+/// again.
 class Socket {
  public:
   Socket(EventLoop& loop, Fd fd) noexcept;
@@ -76,6 +77,9 @@ class Socket {
   int fd() const noexcept { return fd_.get(); }
   EventLoop& loop() const noexcept { return loop_; }
 
+  /// False while a system call would only say EAGAIN.
+  bool mayRead() const noexcept { return readReady_; }
+  bool mayWrite() const noexcept { return writeReady_; }
   void blockedReading() noexcept { readReady_ = false; }
   void blockedWriting() noexcept { writeReady_ = false; }
   /// A read gave less than was asked for, so the next one would say EAGAIN, unless the peer has closed.

@@ -13,132 +13,136 @@ namespace crossgate {
 namespace {
 
 // One copy buffer serves every relay of a worker: it is full only between a read and the write that
-// follows it; what a write leaves goes to a buffer of its own.
+// follows it; what a write leaves moves to a buffer of the relay's own.
 constexpr std::size_t copySize = 64 * 1024;
 std::array<std::uint8_t, copySize> copyBuffer;
 
-// A read this large says the traffic is bulk, which splice moves for less CPU; see t/bench.
-constexpr std::size_t bulkRead = 16 * 1024;
+// Reads at least this large say that the traffic is bulk, which splice(2) moves for less CPU; below the
+// other bound it is messages again, for which one copy is cheaper than two splices.  See t/bench.
+constexpr std::size_t bulkBegins = 16 * 1024;
+constexpr std::size_t bulkEnds = 4 * 1024;
 constexpr std::size_t spliceSize = 1024 * 1024;
 
 enum class PumpEnd : std::uint8_t { running, finished, readFailed, writeFailed };
 
-// One direction.
+bool wantsToWait(const Io& io) noexcept {
+  return io.state == Io::State::wantRead || io.state == Io::State::wantWrite;
+}
+
+// One direction: pulls from one side, pushes what it holds to the other, and reads nothing more
+// before that is gone.  Single waits have no deadline here: relay() ends an idle relay as a whole.
 class Pump {
  public:
   Pump(PipePool& pipes, Stream& from, Stream& to, std::uint64_t& count, Deadline& lastActivity)
       : pipes_(pipes), from_(from), to_(to), count_(count), lastActivity_(lastActivity) {}
 
-  void start(OctetSpan early, Signal& ended) {
-    task_ = run(early);
-    ended_ = &ended;
-    task_.start([](void* signal) noexcept { static_cast<Signal*>(signal)->notify(); }, ended_);
+  void start(OctetSpan early, const Pump& opposite, Signal& ended) {
+    held_ = early;
+    count_ += early.size();
+    opposite_ = &opposite;
+    task_ = run();
+    task_.start([](void* signal) noexcept { static_cast<Signal*>(signal)->notify(); }, &ended);
   }
   PumpEnd end() const noexcept { return end_; }
 
  private:
-  Task<void> run(OctetSpan early) {
-    const bool spliceable = from_.isPlain() && to_.isPlain();
-    count_ += early.size();
-    end_ = co_await write(early) ? PumpEnd::running : PumpEnd::writeFailed;
+  Task<void> run() {
     while (end_ == PumpEnd::running) {
-      const Io io = bulk_ ? spliceIn() : from_.read(copyBuffer);
-      switch (io.state) {
-        case Io::State::done:
-          note(io.octets);
-          if (!(bulk_ ? co_await spliceOut() : co_await write(OctetSpan(copyBuffer).first(io.octets)))) {
-            end_ = PumpEnd::writeFailed;
-          }
-          bulk_ = spliceable && io.octets >= bulkRead;
-          break;
-        case Io::State::closed:
-          // What a layer above TCP still holds goes out with the end of the direction.
-          for (Io end = to_.finish(); end.state == Io::State::wantRead || end.state == Io::State::wantWrite;
-               end = to_.finish()) {
-            co_await waitFor(to_, end.state, never);
-          }
-          end_ = PumpEnd::finished;
-          break;
-        case Io::State::failed: end_ = PumpEnd::readFailed; break;
-        case Io::State::wantRead:
-        case Io::State::wantWrite:
-          bulk_ = false;  // the next octets may be a short message
-          pipe_.giveBack();
-          co_await waitFor(from_, io.state, never);
-          break;
-      }
-    }
-  }
-
-  // Deadlines of single waits are `never` here: relay() ends an idle relay as a whole.
-  Task<bool> write(OctetSpan data) {
-    Octets kept;
-    while (!data.empty()) {
-      const Io io = to_.write(data);
-      if (io.state == Io::State::done) {
-        data = data.subspan(io.octets);
-      } else if (io.state == Io::State::wantRead || io.state == Io::State::wantWrite) {
-        if (kept.empty()) {
-          kept.assign(data.begin(), data.end());  // the copy buffer belongs to all relays
-          data = kept;
-        }
+      if (holdsOctets()) {
+        const Io io = push();
+        if (io.state == Io::State::failed) end_ = PumpEnd::writeFailed;
+        if (!wantsToWait(io)) continue;
+        keepHeld();
         co_await waitFor(to_, io.state, never);
       } else {
-        co_return false;
+        const Io io = pull();
+        if (io.state == Io::State::failed) end_ = PumpEnd::readFailed;
+        if (io.state == Io::State::closed) break;
+        if (!wantsToWait(io)) continue;
+        pipe_.giveBack();
+        co_await waitFor(from_, io.state, never);
       }
     }
-    co_return true;
+    if (end_ != PumpEnd::running) co_return;
+    // The end of the direction goes on to the other side; where that has ended too, and there is
+    // nothing above TCP, the close that follows says the same.
+    if (opposite_->end() != PumpEnd::finished || !to_.isPlain()) {
+      for (Io io = to_.finish(); wantsToWait(io); io = to_.finish()) co_await waitFor(to_, io.state, never);
+    }
+    end_ = PumpEnd::finished;
+  }
+
+  bool holdsOctets() const noexcept { return !held_.empty() || pipe_.held > 0; }
+
+  Io pull() {
+    const Io io = bulk_ ? spliceIn() : from_.read(copyBuffer);
+    if (io.state != Io::State::done) return io;
+    if (!bulk_) held_ = OctetSpan(copyBuffer).first(io.octets);
+    bulk_ = io.octets >= (bulk_ ? bulkEnds : bulkBegins) && from_.isPlain() && to_.isPlain();
+    count_ += io.octets;
+    lastActivity_ = Clock::now();
+    return io;
+  }
+
+  Io push() {
+    if (pipe_.held > 0) return spliceOut();
+    const Io io = to_.write(held_);
+    if (io.state != Io::State::done) return io;
+    held_ = held_.subspan(io.octets);
+    if (held_.empty()) Octets().swap(kept_);
+    return io;
+  }
+
+  // The copy buffer belongs to all relays: what is held over a wait must move.
+  void keepHeld() {
+    if (held_.data() < copyBuffer.data() || held_.data() >= copyBuffer.data() + copyBuffer.size()) return;
+    kept_.assign(held_.begin(), held_.end());
+    held_ = kept_;
   }
 
   Io spliceIn() {
+    Socket& socket = from_.socket();
+    if (!socket.mayRead()) return {Io::State::wantRead, 0, 0};
     if (!pipe_) pipe_ = pipes_.borrow();
     if (!pipe_) {  // no descriptors left: copying needs none
       bulk_ = false;
       return from_.read(copyBuffer);
     }
-    for (;;) {
-      const ssize_t count = splice(from_.socket().fd(), nullptr, pipe_.writeEnd(), nullptr, spliceSize,
-                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-      if (count > 0) {
-        pipe_.held = static_cast<std::size_t>(count);
-        return {Io::State::done, pipe_.held, 0};
-      }
-      if (count == 0) return {Io::State::closed, 0, 0};
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN) return {Io::State::failed, 0, errno};
-      from_.socket().blockedReading();
-      return {Io::State::wantRead, 0, 0};
-    }
+    const Io io = moved(splice(socket.fd(), nullptr, pipe_.writeEnd(), nullptr, spliceSize, spliceFlags));
+    if (io.state == Io::State::done) pipe_.held = io.octets;
+    if (io.state == Io::State::wantRead) socket.blockedReading();
+    return io;
   }
 
-  Task<bool> spliceOut() {
+  Io spliceOut() {
     Socket& socket = to_.socket();
-    while (pipe_.held > 0) {
-      const ssize_t count = splice(pipe_.readEnd(), nullptr, socket.fd(), nullptr, pipe_.held,
-                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-      if (count > 0) {
-        pipe_.held -= static_cast<std::size_t>(count);
-      } else if (count < 0 && errno == EAGAIN) {
-        socket.blockedWriting();
-        co_await socket.writable(never);
-      } else if (count == 0 || errno != EINTR) {
-        co_return false;
-      }
+    if (!socket.mayWrite()) return {Io::State::wantWrite, 0, 0};
+    Io io = moved(splice(pipe_.readEnd(), nullptr, socket.fd(), nullptr, pipe_.held, spliceFlags));
+    if (io.state == Io::State::done) pipe_.held -= io.octets;
+    if (io.state == Io::State::wantRead) {
+      socket.blockedWriting();
+      io.state = Io::State::wantWrite;
     }
-    co_return true;
+    return io;
   }
 
-  void note(std::size_t octets) {
-    count_ += octets;
-    lastActivity_ = Clock::now();
+  static Io moved(ssize_t count) noexcept {
+    if (count > 0) return {Io::State::done, static_cast<std::size_t>(count), 0};
+    if (count == 0) return {Io::State::closed, 0, 0};
+    if (errno == EAGAIN) return {Io::State::wantRead, 0, 0};
+    return {Io::State::failed, 0, errno};
   }
+
+  static constexpr unsigned spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 
   PipePool& pipes_;
   Stream& from_;
   Stream& to_;
   std::uint64_t& count_;
   Deadline& lastActivity_;
-  Signal* ended_ = nullptr;
+  const Pump* opposite_ = nullptr;
+  OctetSpan held_;  // what is to be pushed: in the copy buffer, in kept_, or the early octets
+  Octets kept_;
   Pipe pipe_;
   PumpEnd end_ = PumpEnd::running;
   bool bulk_ = false;
@@ -163,8 +167,8 @@ Task<RelayEnd> relay(PipePool& pipes, Stream& client, Stream& destination, Inbox
   Signal ended(client.socket().loop());
   Pump up(pipes, client, destination, traffic.sent, lastActivity);
   Pump down(pipes, destination, client, traffic.received, lastActivity);
-  up.start(early.unread(), ended);
-  down.start({}, ended);
+  up.start(early.unread(), down, ended);
+  down.start({}, up, ended);
 
   RelayEnd end = RelayEnd::finished;
   for (;;) {

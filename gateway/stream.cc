@@ -14,6 +14,7 @@ constexpr std::size_t readSize = 4096;
 }  // namespace
 
 Io PlainStream::read(std::span<std::uint8_t> into) {
+  if (!socket_.mayRead()) return {Io::State::wantRead, 0, 0};
   for (;;) {
     const ssize_t count = recv(socket_.fd(), into.data(), into.size(), 0);
     if (count > 0) {
@@ -30,6 +31,7 @@ Io PlainStream::read(std::span<std::uint8_t> into) {
 }
 
 Io PlainStream::write(OctetSpan from) {
+  if (!socket_.mayWrite()) return {Io::State::wantWrite, 0, 0};
   for (;;) {
     const ssize_t count = send(socket_.fd(), from.data(), from.size(), MSG_NOSIGNAL);
     if (count >= 0) return {Io::State::done, static_cast<std::size_t>(count), 0};
@@ -45,12 +47,6 @@ Io PlainStream::finish() {
   return {Io::State::done, 0, 0};
 }
 
-Task<bool> waitFor(Stream& stream, Io::State wanted, Deadline deadline) {
-  const Wake wake = wanted == Io::State::wantRead ? co_await stream.socket().readable(deadline)
-                                                  : co_await stream.socket().writable(deadline);
-  co_return wake == Wake::ready;
-}
-
 Task<Result<void>> writeAll(Stream& stream, OctetSpan data, Deadline deadline) {
   while (!data.empty()) {
     const Io io = stream.write(data);
@@ -58,7 +54,7 @@ Task<Result<void>> writeAll(Stream& stream, OctetSpan data, Deadline deadline) {
       data = data.subspan(io.octets);
     } else if (io.state == Io::State::failed || io.state == Io::State::closed) {
       co_return systemError("write", io.error);
-    } else if (!co_await waitFor(stream, io.state, deadline)) {
+    } else if (co_await waitFor(stream, io.state, deadline) == Wake::timedOut) {
       co_return Error{Failure::timedOut, "the peer does not take our octets"};
     }
   }
@@ -78,7 +74,7 @@ Task<Result<std::size_t>> Inbox::fill(Stream& stream, Deadline deadline) {
     if (io.state == Io::State::done) co_return io.octets;
     if (io.state == Io::State::closed) co_return std::size_t{0};
     if (io.state == Io::State::failed) co_return systemError("read", io.error);
-    if (!co_await waitFor(stream, io.state, deadline)) {
+    if (co_await waitFor(stream, io.state, deadline) == Wake::timedOut) {
       co_return Error{Failure::timedOut, "the peer is silent"};
     }
   }

@@ -63,8 +63,11 @@ class PlainStream final : public Stream {
   Socket socket_;
 };
 
-/// Waits for what `io` wants.  False when the deadline passed.
-Task<bool> waitFor(Stream& stream, Io::State wanted, Deadline deadline);
+/// Waits for what the stream wants (wantRead or wantWrite).
+inline Socket::Wait waitFor(Stream& stream, Io::State wanted, Deadline deadline) noexcept {
+  return wanted == Io::State::wantRead ? stream.socket().readable(deadline)
+                                       : stream.socket().writable(deadline);
+}
 
 /// Writes all of it.  Failure::timedOut, or that of the errno.
 Task<Result<void>> writeAll(Stream& stream, OctetSpan data, Deadline deadline);

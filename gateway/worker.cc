@@ -92,7 +92,7 @@ class Worker {
     (void)!write(start_.wakeMaster, &one, sizeof one);
   }
 
-  std::string nextId() { return std::to_string(getpid()) + "." + std::to_string(++served_); }
+  std::string nextId() { return pid_ + "." + std::to_string(++served_); }
 
   WorkerStart start_;
   EventLoop loop_;
@@ -103,6 +103,7 @@ class Worker {
   Event orders_;
   std::list<Running> sessions_;
   std::list<Running> ended_;
+  const std::string pid_ = std::to_string(getpid());
   std::uint64_t served_ = 0;
   bool noMore_ = false;
 };
