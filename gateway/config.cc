@@ -309,6 +309,12 @@ Result<void> checkWhole(const Config& config) {
   if (config.workers.spareMin > config.workers.spareMax) {
     return invalid("workers.spare-min is larger than workers.spare-max");
   }
+  for (auto listener = config.listeners.begin(); listener != config.listeners.end(); ++listener) {
+    if (std::find(config.listeners.begin(), listener, *listener) != listener &&
+        listener->endpoint.port != 0) {
+      return invalid("two listeners on " + listener->endpoint.toString());
+    }
+  }
   if (config.workers.start > config.workers.max) return invalid("workers.start is larger than workers.max");
   return {};
 }

@@ -12,6 +12,7 @@ enum class MessageType : std::uint32_t { clients = 1, noMore = 2, endNow = 3 };
 // Both ends are the same program, so the layout is the compiler's.
 struct Entry {
   Scoreboard::Ticket ticket;
+  std::uint16_t listener;
   std::uint16_t port;
   Family family;
   std::uint8_t octets[16];
@@ -31,6 +32,7 @@ constexpr std::size_t sizeWith(std::size_t count) {
 Entry pack(const Client& client) {
   Entry entry{};
   entry.ticket = client.ticket;
+  entry.listener = client.listener;
   entry.port = client.peer.port;
   entry.family = client.peer.address.family();
   entry.zone = client.peer.address.zone();
@@ -93,7 +95,7 @@ Result<Orders> receiveOrders(int socket) {
   orders.kind = Orders::Kind::clients;
   for (std::size_t i = 0; i < message.count; ++i) {
     const Entry& entry = message.entries[i];
-    orders.clients.push_back({std::move(received->fds[i]), unpack(entry), entry.ticket});
+    orders.clients.push_back({std::move(received->fds[i]), unpack(entry), entry.ticket, entry.listener});
   }
   return orders;
 }

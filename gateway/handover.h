@@ -35,6 +35,7 @@ struct Client {
   Fd fd;
   Endpoint peer;
   Scoreboard::Ticket ticket = 0;
+  std::uint16_t listener = 0;  ///< which of Config::listeners it came in by
 };
 
 /// What a worker hears from its master.

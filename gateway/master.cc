@@ -66,7 +66,7 @@ int Master::run() {
 
 // ---- clients ------------------------------------------------------------------------------------
 
-void Master::onClients(Listener& listener) {
+void Master::onClients(Listener& listener, std::uint16_t index) {
   Pool& pool = current();
   pool.collect();
   for (int i = 0; i < acceptsAtOnce; ++i) {
@@ -88,15 +88,15 @@ void Master::onClients(Listener& listener) {
       }
       break;
     }
-    admit(std::move(accepted));
+    admit(std::move(accepted), index);
   }
   pool.flush();
   pool.maintain();
 }
 
-void Master::admit(Accepted accepted) {
+void Master::admit(Accepted accepted, std::uint16_t listener) {
   if (!sources_.enter(accepted.peer.address, current().config().limits.perSource)) return refuse(accepted);
-  current().offer({std::move(accepted.fd), accepted.peer, 0});
+  current().offer({std::move(accepted.fd), accepted.peer, 0, listener});
 }
 
 void Master::refuse(const Accepted& accepted) {
@@ -129,8 +129,8 @@ void Master::resumeAccepting() {
   (void)!read(wake_.get(), &wakeups, sizeof wakeups);
   if (stopping_ || accepting_) return;
   accepting_ = true;
-  for (auto& listener : listeners_) {
-    listener->watch(loop_, [this](Listener& ready) { onClients(ready); });
+  for (std::uint16_t index = 0; index < listeners_.size(); ++index) {
+    listeners_[index]->watch(loop_, [this, index](Listener& ready) { onClients(ready, index); });
   }
 }
 
@@ -238,13 +238,14 @@ Result<void> Master::tryReload() {
 // Listeners that stay are taken over, so that no client in their backlog is lost.
 Result<std::vector<std::unique_ptr<Listener>>> Master::openListeners(const Config& config) {
   std::vector<std::unique_ptr<Listener>> result;
-  std::vector<std::unique_ptr<Listener>*> kept;
+  std::vector<std::pair<std::size_t, std::unique_ptr<Listener>*>> kept;
   for (const ListenerConfig& wanted : config.listeners) {
     const auto same = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& listener) {
       return listener && listener->endpoint() == wanted.endpoint;
     });
     if (same != listeners_.end()) {
-      kept.push_back(&*same);
+      kept.emplace_back(result.size(), &*same);
+      result.emplace_back();
       continue;
     }
     auto opened = Listener::open(wanted.endpoint);
@@ -252,7 +253,7 @@ Result<std::vector<std::unique_ptr<Listener>>> Master::openListeners(const Confi
     result.push_back(*std::move(opened));
   }
   // Only now that nothing can fail any more.
-  for (auto* listener : kept) result.push_back(std::move(*listener));
+  for (auto& [index, listener] : kept) result[index] = std::move(*listener);
   return result;
 }
 

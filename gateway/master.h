@@ -35,7 +35,7 @@ class Master {
 
  private:
   void onSignal(int signal);
-  void onClients(Listener& listener);
+  void onClients(Listener& listener, std::uint16_t index);
   void onTick();
   void reload();
   Result<void> tryReload();
@@ -43,7 +43,7 @@ class Master {
   void reapChildren();
   void pauseAccepting(bool untilRoom);
   void resumeAccepting();
-  void admit(Accepted accepted);
+  void admit(Accepted accepted, std::uint16_t listener);
   void refuse(const Accepted& accepted);
 
   Result<std::vector<std::unique_ptr<Listener>>> openListeners(const Config& config);
@@ -60,7 +60,7 @@ class Master {
   WorkerMain workerMain_;
   EventLoop loop_;
   SourceLimits sources_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Listener>> listeners_;  // in the order of the configuration
   std::list<std::unique_ptr<Pool>> pools_;  // the generation that takes clients is at the front
   Fd wake_;
   std::unique_ptr<Event> wakeEvent_;
