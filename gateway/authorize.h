@@ -4,7 +4,7 @@
 #pragma once
 
 #include "gateway/access.h"
-#include "gateway/dial.h"
+#include "gateway/name_lookup.h"
 #include "gateway/own_addresses.h"
 
 namespace crossgate {

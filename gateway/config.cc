@@ -8,6 +8,8 @@
 #include <ostream>
 #include <sstream>
 
+#include "gateway/phrase.h"
+
 namespace crossgate {
 namespace {
 
@@ -74,9 +76,20 @@ Assign choice(std::vector<std::pair<std::string, T>> choices, Member member) {
 }
 
 Result<void> addListener(Config& config, const Given& given) {
-  const auto endpoint = Endpoint::parse(given.value);
-  if (!endpoint) return invalid("'" + given.value + "' is not ADDRESS:PORT or [ADDRESS]:PORT");
-  config.listeners.push_back({*endpoint});
+  const auto phrase = Phrase::parse(given.value, {"version"});
+  if (!phrase) return phrase.error();
+  const std::string where = phrase->leading().size() == 1 ? phrase->leading().front() : given.value;
+  const auto endpoint = Endpoint::parse(where);
+  if (!endpoint) return invalid("'" + where + "' is not ADDRESS:PORT or [ADDRESS]:PORT");
+  ListenerConfig listener{*endpoint};
+  if (phrase->has("version")) {
+    listener.socks4 = listener.socks5 = false;
+    for (const std::string& version : splitList(phrase->value("version"), ',')) {
+      if (version != "4" && version != "5") return invalid("version: '" + version + "' is neither 4 nor 5");
+      (version == "4" ? listener.socks4 : listener.socks5) = true;
+    }
+  }
+  config.listeners.push_back(listener);
   return {};
 }
 
@@ -122,10 +135,11 @@ std::vector<Option> makeTable() {
        "and the log warns.",
        text(MEMBER(user))},
       {"listen.socks",
-       "ADDRESS:PORT",
+       "ADDRESS:PORT [version LIST]",
        {"127.0.0.1:1080", "[::1]:1080"},
        true,
-       "Where clients speak SOCKS.",
+       "Where clients speak SOCKS, of any version or of those listed (4, which is 4A too, and 5). In rules "
+       "and in the log the user id of a SOCKS4 client reads socks4:ID, because nobody has verified it.",
        addListener},
       {"workers.start",
        "N",

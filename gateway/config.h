@@ -25,6 +25,8 @@ namespace crossgate {
 
 struct ListenerConfig {
   Endpoint endpoint;
+  bool socks4 = true;  ///< and 4A
+  bool socks5 = true;
   bool operator==(const ListenerConfig&) const = default;
 };
 

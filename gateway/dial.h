@@ -6,23 +6,15 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 
+#include "gateway/name_lookup.h"
 #include "gateway/resolver.h"
 #include "gateway/stream.h"
 #include "lib/address.h"
 
 namespace crossgate {
-
-/// What an AAAA and an A record of one name are worth against each other.
-enum class Preference : std::uint8_t {
-  ipv6,  ///< the order of RFC 6724, which sets IPv6 first where both are as good
-  ipv4,  ///< every IPv4 address first
-  ipv4Only,
-  ipv6Only,
-};
 
 struct DialOptions {
   Preference prefer = Preference::ipv6;
@@ -34,9 +26,6 @@ struct DialOptions {
 /// RFC 8305, section 8.
 inline constexpr std::chrono::milliseconds connectionAttemptDelay{250};
 inline constexpr std::chrono::milliseconds resolutionDelay{50};
-
-/// The rules' word on one resolved address; an Error (denied) leaves that address out.
-using Admit = std::function<Result<void>(const IpAddress&)>;
 
 struct Connection {
   std::unique_ptr<Stream> stream;

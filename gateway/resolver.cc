@@ -11,6 +11,17 @@ struct AddrinfoDeleter {
   void operator()(ares_addrinfo* answer) const noexcept { ares_freeaddrinfo(answer); }
 };
 
+Error errorOf(int status, const std::string& asked) {
+  const std::string detail = asked + ": " + ares_strerror(status);
+  switch (status) {
+    case ARES_ENODATA:
+    case ARES_ENOTFOUND:
+    case ARES_EBADNAME: return {Failure::noSuchName, detail};
+    case ARES_ETIMEOUT: return {Failure::timedOut, detail};
+    default: return {Failure::general, detail};
+  }
+}
+
 }  // namespace
 
 Resolver::Resolver(EventLoop& loop, std::vector<std::string> nameservers)
@@ -123,14 +134,43 @@ Error Lookup::failure() const {
   for (const Part& part : parts_) {
     if (part.status != ARES_SUCCESS && part.status != ARES_ENODATA) status = part.status;
   }
-  const std::string detail = name_ + ": " + ares_strerror(status);
-  switch (status) {
-    case ARES_ENODATA:
-    case ARES_ENOTFOUND:
-    case ARES_EBADNAME: return {Failure::noSuchName, detail};
-    case ARES_ETIMEOUT: return {Failure::timedOut, detail};
-    default: return {Failure::general, detail};
+  return errorOf(status, name_);
+}
+
+ReverseLookup::ReverseLookup(Resolver& resolver, const IpAddress& address, Signal& answered)
+    : address_(address.toString()), answered_(answered) {
+  const ares_channel channel = resolver.channel();
+  if (channel == nullptr) {
+    status_ = ARES_ENOMEM;
+    answered_.notify();
+    return;
   }
+  auto query = std::make_unique<Query>(Query{this});
+  query_ = query.get();
+  const auto octets = address.octets();
+  ares_gethostbyaddr(channel, octets.data(), static_cast<int>(octets.size()), toAf(address.family()),
+                     &ReverseLookup::onAnswer, query.release());
+  resolver.rearmTimer();
+}
+
+ReverseLookup::~ReverseLookup() {
+  if (query_ != nullptr) query_->owner = nullptr;
+}
+
+void ReverseLookup::onAnswer(void* argument, int status, int, hostent* answer) noexcept {
+  const std::unique_ptr<Query> query(static_cast<Query*>(argument));
+  if (query->owner == nullptr) return;
+  ReverseLookup& lookup = *query->owner;
+  lookup.query_ = nullptr;
+  lookup.status_ = status;
+  if (status == ARES_SUCCESS && answer != nullptr && isValidName(answer->h_name)) {
+    lookup.name_ = answer->h_name;
+  }
+  lookup.answered_.notify();  // may destroy the ReverseLookup
+}
+
+Error ReverseLookup::failure() const {
+  return errorOf(status_ == ARES_SUCCESS ? ARES_ENODATA : status_, address_);
 }
 
 }  // namespace crossgate

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <ares.h>
+#include <netdb.h>
 
 #include <array>
 #include <chrono>
@@ -27,6 +28,7 @@ struct ResolvedAddress {
 };
 
 class Lookup;
+class ReverseLookup;
 
 class Resolver {
  public:
@@ -40,6 +42,7 @@ class Resolver {
 
  private:
   friend class Lookup;
+  friend class ReverseLookup;
   struct AresChannelDeleter {
     void operator()(ares_channel channel) const noexcept { ares_destroy(channel); }
   };
@@ -96,6 +99,32 @@ class Lookup {
   std::string name_;
   Signal& changed_;
   std::array<Part, 2> parts_;
+};
+
+/// The name of an address (PTR, or the hosts file).
+class ReverseLookup {
+ public:
+  /// `answered` is notified once.
+  ReverseLookup(Resolver& resolver, const IpAddress& address, Signal& answered);
+  ~ReverseLookup();
+  ReverseLookup(const ReverseLookup&) = delete;
+  ReverseLookup& operator=(const ReverseLookup&) = delete;
+
+  bool done() const noexcept { return query_ == nullptr; }
+  const std::string& name() const noexcept { return name_; }  ///< empty: there is none
+  Error failure() const;
+
+ private:
+  struct Query {
+    ReverseLookup* owner;
+  };
+  static void onAnswer(void* query, int status, int timeouts, hostent* answer) noexcept;
+
+  std::string address_;
+  std::string name_;
+  Signal& answered_;
+  Query* query_ = nullptr;  // shared with c-ares until it has called back
+  int status_ = ARES_SUCCESS;
 };
 
 }  // namespace crossgate

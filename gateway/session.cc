@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/session.h"
 
+#include <algorithm>
 #include <array>
 
-#include "gateway/authorize.h"
+#include "gateway/dial.h"
 #include "gateway/negotiate.h"
-#include "gateway/request.h"
+#include "gateway/resolve.h"
 #include "gateway/unless_peer_leaves.h"
 
 namespace crossgate {
@@ -15,10 +16,19 @@ constexpr std::chrono::seconds replyTimeout{10};
 constexpr std::chrono::seconds farewellTime{2};
 constexpr std::array acceptableMethods{socks5::Method::none};
 
+bool serves(const ListenerConfig& listener, SocksVersion version) {
+  return version == SocksVersion::socks4 ? listener.socks4 : listener.socks5;
+}
+
+// What a client only says of itself must not be taken for what a method has verified.
+std::string claimedUser(const std::string& userId) { return userId.empty() ? "" : "socks4:" + userId; }
+
 }  // namespace
 
 Session::Session(Services& services, Client client, std::string id)
-    : services_(services), client_(std::make_unique<PlainStream>(services.loop, std::move(client.fd))) {
+    : services_(services),
+      listener_(services.config.listeners.at(client.listener)),
+      client_(std::make_unique<PlainStream>(services.loop, std::move(client.fd))) {
   record_.id = std::move(id);
   record_.client = client.peer.unmapped();
 }
@@ -26,53 +36,105 @@ Session::Session(Services& services, Client client, std::string id)
 Session::~Session() { account(services_.log, record_); }
 
 Task<void> Session::run() {
-  auto request = co_await begin();
-  if (!request) co_return co_await refuse(request.error());
-  auto server = co_await unlessPeerLeaves(*client_, inbox_, open(*std::move(request)));
-  if (!server) co_return co_await refuse(server.error());
-  record_.address = server->peer;
-  if (const auto told = co_await replySuccess(*client_, server->local, in(replyTimeout)); !told) {
-    co_return record_.failed(told.error());
-  }
-  record_.result = "relaying";
-  record_.result = toString(co_await relay(services_.pipes, *client_, *server->stream, inbox_,
-                                           services_.config.timeouts.relay, record_.traffic));
+  Result<void> outcome = co_await begin();
+  if (outcome) outcome = judge();
+  if (outcome) outcome = co_await serve();
+  if (!outcome) co_await refuse(outcome.error());
 }
 
 // The conversation up to the request.
-Task<Result<ClientRequest>> Session::begin() {
+Task<Result<void>> Session::begin() {
   const Deadline deadline = in(services_.config.timeouts.negotiate);
-  const auto method = co_await negotiate(*client_, inbox_, acceptableMethods, deadline);
-  if (!method) co_return method.error();
-  auto request = co_await readRequest(*client_, inbox_, deadline);
-  if (request) {
-    record_.command = request->command;
-    record_.destination = request->destination;
+  const auto version = co_await recogniseVersion(*client_, inbox_, deadline);
+  if (!version) co_return version.error();
+  request_.version = *version;
+  if (!serves(listener_, *version))
+    co_return Error{Failure::denied, "a version this listener does not serve"};
+  if (*version == SocksVersion::socks5) {
+    const auto method = co_await negotiate(*client_, inbox_, acceptableMethods, deadline);
+    if (!method) co_return method.error();
+  } else if (std::find(acceptableMethods.begin(), acceptableMethods.end(), socks5::Method::none) ==
+             acceptableMethods.end()) {
+    co_return Error{Failure::denied, "SOCKS4 knows no authentication, and the client needs one"};
   }
-  co_return request;
+
+  auto request = co_await readRequest(*client_, inbox_, *version, deadline);
+  if (!request) {
+    owesReply_ = request.error().failure == Failure::unsupportedCommand ||
+                 request.error().failure == Failure::unsupportedAddress;
+    co_return request.error();
+  }
+  owesReply_ = true;
+  request_ = *std::move(request);
+  if (record_.user.empty()) record_.user = claimedUser(request_.userId);
+  record_.command = request_.command;
+  record_.destination = request_.destination;
+  co_return Result<void>{};
 }
 
-// From the request to a connection with the destination.
-Task<Result<Connection>> Session::open(ClientRequest request) {
+// May this client do this with that destination, as far as it is known yet?
+Result<void> Session::judge() {
+  asked_.emplace(Authorization{services_.config.access,
+                               services_.ownAddresses,
+                               {record_.client, record_.user},
+                               request_.command,
+                               request_.destination});
+  return authorize(*asked_);
+}
+
+Task<Result<void>> Session::serve() {
+  switch (request_.command) {
+    case Command::connect: return connect();
+    case Command::resolve: return resolveName();
+    case Command::bind:
+    case Command::udp: break;  // readRequest() lets none pass
+  }
+  ensure(false);
+  return {};
+}
+
+Task<Result<void>> Session::connect() {
   const Config& config = services_.config;
-  const Authorization asked{config.access,
-                            services_.ownAddresses,
-                            {record_.client, record_.user},
-                            request.command,
-                            request.destination};
-  if (const auto verdict = authorize(asked); !verdict) co_return verdict.error();
-  co_return co_await dial(services_.resolver, config.dial, request.destination, admission(asked),
-                          in(config.timeouts.connect));
+  auto server = co_await unlessPeerLeaves(*client_, inbox_,
+                                          dial(services_.resolver, config.dial, request_.destination,
+                                               admission(*asked_), in(config.timeouts.connect)));
+  if (!server) co_return server.error();
+  record_.address = server->peer;
+  const Endpoint bound = server->local.unmapped();
+  if (auto told = co_await tell({bound.address, bound.port}); !told) co_return told;
+  record_.result = "relaying";
+  record_.result = toString(co_await relay(services_.pipes, *client_, *server->stream, inbox_,
+                                           services_.config.timeouts.relay, record_.traffic));
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Session::resolveName() {
+  const Deadline deadline = in(services_.config.timeouts.connect);
+  Task<Result<Destination>> work = request_.reverse
+                                       ? resolveReverse(services_.resolver, request_.destination, deadline)
+                                       : resolve(services_.resolver, services_.config.dial.prefer,
+                                                 request_.destination, admission(*asked_), deadline);
+  const auto found = co_await unlessPeerLeaves(*client_, inbox_, std::move(work));
+  if (!found) co_return found.error();
+  if (const IpAddress* address = found->address()) record_.address = Endpoint{*address, found->port};
+  if (auto told = co_await tell(*found); !told) co_return told;
+  record_.result = "ok";
+  co_await farewell();
+  co_return Result<void>{};
+}
+
+// The reply that tells success; after it there is no other to tell.
+Task<Result<void>> Session::tell(Destination bound) {
+  owesReply_ = false;
+  co_return co_await replySuccess(*client_, request_.version, std::move(bound), in(replyTimeout));
 }
 
 // Ends a session that came to nothing: tells the client where it can be told.
-Task<void> Session::refuse(const Error& error) {
+Task<void> Session::refuse(Error error) {
   record_.failed(error);
-  const bool requestWasRead = record_.command.has_value() || error.failure == Failure::unsupportedCommand ||
-                              error.failure == Failure::unsupportedAddress;
   if (error.failure == Failure::peerGone) co_return;
-  if (requestWasRead) {
-    const auto told = co_await replyFailure(*client_, error.failure, in(replyTimeout));
+  if (owesReply_) {
+    const auto told = co_await replyFailure(*client_, request_.version, error.failure, in(replyTimeout));
     if (!told) co_return;
   }
   co_await farewell();

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "gateway/account.h"
+#include "gateway/authorize.h"
 #include "gateway/config.h"
 #include "gateway/handover.h"
 #include "gateway/own_addresses.h"
@@ -39,14 +40,22 @@ class Session {
   Task<void> run();
 
  private:
-  Task<Result<Connection>> open(ClientRequest request);
-  Task<Result<ClientRequest>> begin();
-  Task<void> refuse(const Error& error);
+  Task<Result<void>> begin();
+  Result<void> judge();
+  Task<Result<void>> serve();
+  Task<Result<void>> connect();
+  Task<Result<void>> resolveName();
+  Task<Result<void>> tell(Destination bound);
+  Task<void> refuse(Error error);
   Task<void> farewell();
 
   Services& services_;
+  const ListenerConfig& listener_;
   std::unique_ptr<Stream> client_;
   Inbox inbox_;
+  ClientRequest request_;
+  bool owesReply_ = false;              // the client waits for the outcome of its request
+  std::optional<Authorization> asked_;  // the request as the rules see it
   RelayRecord record_;
 };
 
