@@ -8,6 +8,7 @@ void account(const Log& log, const RelayRecord& record) {
   auto line = log.line(LogLevel::info);
   line.field("relay", record.id).field("client", record.client.unmapped().toString());
   if (!record.user.empty()) line.field("user", record.user);
+  if (!record.tls.empty()) line.field("tls", record.tls);
   if (record.command) line.field("command", toString(*record.command));
   if (record.destination) line.field("to", record.destination->toString());
   if (record.address) line.field("address", record.address->toString());

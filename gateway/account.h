@@ -19,6 +19,7 @@ struct RelayRecord {
   std::string id;
   Endpoint client;
   std::string user;
+  std::string tls;  ///< the version, when the client came by TLS
   std::optional<Command> command;
   std::optional<Destination> destination;  ///< as it was asked for
   std::optional<Endpoint> address;         ///< the address that was reached

@@ -75,22 +75,29 @@ Assign choice(std::vector<std::pair<std::string, T>> choices, Member member) {
   };
 }
 
-Result<void> addListener(Config& config, const Given& given) {
-  const auto phrase = Phrase::parse(given.value, {"version"});
-  if (!phrase) return phrase.error();
-  const std::string where = phrase->leading().size() == 1 ? phrase->leading().front() : given.value;
-  const auto endpoint = Endpoint::parse(where);
-  if (!endpoint) return invalid("'" + where + "' is not ADDRESS:PORT or [ADDRESS]:PORT");
-  ListenerConfig listener{*endpoint};
-  if (phrase->has("version")) {
-    listener.socks4 = listener.socks5 = false;
-    for (const std::string& version : splitList(phrase->value("version"), ',')) {
-      if (version != "4" && version != "5") return invalid("version: '" + version + "' is neither 4 nor 5");
-      (version == "4" ? listener.socks4 : listener.socks5) = true;
+Assign addListener(bool tls) {
+  return [=](Config& config, const Given& given) -> Result<void> {
+    const auto phrase = Phrase::parse(given.value, {"version"});
+    if (!phrase) return phrase.error();
+    const std::string where = phrase->leading().size() == 1 ? phrase->leading().front() : given.value;
+    const auto endpoint = Endpoint::parse(where);
+    if (!endpoint) return invalid("'" + where + "' is not ADDRESS:PORT or [ADDRESS]:PORT");
+    ListenerConfig listener{*endpoint, tls};
+    if (phrase->has("version")) {
+      listener.socks4 = listener.socks5 = false;
+      for (const std::string& version : splitList(phrase->value("version"), ',')) {
+        if (version != "4" && version != "5") return invalid("version: '" + version + "' is neither 4 nor 5");
+        (version == "4" ? listener.socks4 : listener.socks5) = true;
+      }
     }
-  }
-  config.listeners.push_back(listener);
-  return {};
+    config.listeners.push_back(listener);
+    return {};
+  };
+}
+
+template <class Member>
+Assign yesNo(Member member) {
+  return choice<bool>({{"yes", true}, {"no", false}}, member);
 }
 
 Result<void> addRule(Config& config, const Given& given) {
@@ -140,7 +147,81 @@ std::vector<Option> makeTable() {
        true,
        "Where clients speak SOCKS, of any version or of those listed (4, which is 4A too, and 5). In rules "
        "and in the log the user id of a SOCKS4 client reads socks4:ID, because nobody has verified it.",
-       addListener},
+       addListener(false)},
+      {"listen.tls",
+       "ADDRESS:PORT [version LIST]",
+       {},
+       true,
+       "Where clients speak SOCKS inside TLS.",
+       addListener(true)},
+      {"tls.certificate",
+       "FILE",
+       {},
+       false,
+       "The Gateway's certificate and the chain behind it (PEM). It is read with the privileges of the "
+       "start, "
+       "and again at every reload.",
+       text(MEMBER(tls.certificate))},
+      {"tls.key",
+       "FILE",
+       {},
+       false,
+       "The private key of the certificate (PEM, not encrypted). Without this option it is in the file of "
+       "the certificate.",
+       text(MEMBER(tls.key))},
+      {"tls.client-ca",
+       "FILE",
+       {},
+       false,
+       "Clients are asked for a certificate that one of these CAs has signed (PEM); one that does not "
+       "verify ends the connection.",
+       text(MEMBER(tls.clientCa))},
+      {"tls.client-certificate",
+       "WORD",
+       {"optional"},
+       false,
+       "With `client-ca`: optional, or required.",
+       choice<bool>({{"optional", false}, {"required", true}}, MEMBER(tls.clientCertificateRequired))},
+      {"tls.user",
+       "WORD",
+       {"no"},
+       false,
+       "What of a client's certificate becomes the user's name: no, subject (the distinguished name, RFC "
+       "2253), common-name, or email or dns of its subjectAltName. A name that a method of authentication "
+       "gives comes first.",
+       choice<CertificateUser>({{"no", CertificateUser::no},
+                                {"subject", CertificateUser::subject},
+                                {"common-name", CertificateUser::commonName},
+                                {"email", CertificateUser::email},
+                                {"dns", CertificateUser::dns}},
+                               MEMBER(tls.user))},
+      {"tls.ciphers",
+       "LIST",
+       {},
+       false,
+       "Ciphers, separated by colons, as ciphers(1) of OpenSSL has them; names that begin with TLS_ are "
+       "those "
+       "of TLS 1.3. Without it: what has forward secrecy and authenticates what it encrypts.",
+       text(MEMBER(tls.ciphers))},
+      {"tls.minimum",
+       "VERSION",
+       {"1.2"},
+       false,
+       "The oldest version of TLS that is spoken: 1.2 or 1.3.",
+       choice<TlsVersion>({{"1.2", TlsVersion::v12}, {"1.3", TlsVersion::v13}}, MEMBER(tls.minimum))},
+      {"tls.detect",
+       "YESNO",
+       {"no"},
+       false,
+       "Whether a client of a `socks` listener may begin with TLS as well (yes, no).",
+       yesNo(MEMBER(tls.detect))},
+      {"tls.udp",
+       "YESNO",
+       {"no"},
+       false,
+       "Whether a client inside TLS may ask for UDP ASSOCIATE: TLS does not protect its datagrams (yes, "
+       "no).",
+       yesNo(MEMBER(tls.udp))},
       {"workers.start",
        "N",
        {"8"},
@@ -318,19 +399,38 @@ class FileReader {
   std::string mistakes_;
 };
 
+Result<void> checkListeners(const std::vector<ListenerConfig>& listeners) {
+  for (auto later = listeners.begin(); later != listeners.end(); ++later) {
+    const bool given = std::any_of(listeners.begin(), later, [&](const ListenerConfig& earlier) {
+      return earlier.endpoint == later->endpoint && later->endpoint.port != 0;
+    });
+    if (given) return invalid("two listeners on " + later->endpoint.toString());
+  }
+  return {};
+}
+
+Result<void> checkTls(const Config& config) {
+  const bool tlsListener = std::any_of(config.listeners.begin(), config.listeners.end(),
+                                       [](const ListenerConfig& listener) { return listener.tls; });
+  if (config.tls.certificate.empty()) {
+    if (tlsListener) return invalid("listen.tls needs tls.certificate");
+    if (config.tls.detect) return invalid("tls.detect needs tls.certificate");
+  }
+  if (config.tls.clientCa.empty()) {
+    if (config.tls.clientCertificateRequired) return invalid("tls.client-certificate needs tls.client-ca");
+    if (config.tls.user != CertificateUser::no) return invalid("tls.user needs tls.client-ca");
+  }
+  return {};
+}
+
 // Checks that span several options.
 Result<void> checkWhole(const Config& config) {
   if (config.workers.spareMin > config.workers.spareMax) {
     return invalid("workers.spare-min is larger than workers.spare-max");
   }
-  for (auto listener = config.listeners.begin(); listener != config.listeners.end(); ++listener) {
-    if (std::find(config.listeners.begin(), listener, *listener) != listener &&
-        listener->endpoint.port != 0) {
-      return invalid("two listeners on " + listener->endpoint.toString());
-    }
-  }
   if (config.workers.start > config.workers.max) return invalid("workers.start is larger than workers.max");
-  return {};
+  if (auto checked = checkListeners(config.listeners); !checked) return checked;
+  return checkTls(config);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <functional>
 #include <iosfwd>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,12 +20,14 @@
 #include "gateway/dial.h"
 #include "gateway/log.h"
 #include "gateway/relay.h"
+#include "gateway/tls_config.h"
 #include "lib/address.h"
 
 namespace crossgate {
 
 struct ListenerConfig {
   Endpoint endpoint;
+  bool tls = false;    ///< the client begins with a TLS handshake
   bool socks4 = true;  ///< and 4A
   bool socks5 = true;
   bool operator==(const ListenerConfig&) const = default;
@@ -50,9 +53,12 @@ struct TimeoutsConfig {
   RelayTimeouts relay{};
 };
 
+struct Secrets;
+
 struct Config {
   std::string user;
   std::vector<ListenerConfig> listeners;
+  TlsConfig tls;
   WorkersConfig workers;
   LimitsConfig limits;
   std::vector<AccessRule> rules;  ///< moved into `access` once complete
@@ -61,6 +67,7 @@ struct Config {
   DialOptions dial;
   TimeoutsConfig timeouts;
   LogConfig log;
+  std::shared_ptr<const Secrets> secrets;  ///< what the files it names hold; see secrets.h
 };
 
 /// A value as it was given, and where.

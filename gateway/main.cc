@@ -13,6 +13,8 @@
 #include "gateway/config.h"
 #include "gateway/master.h"
 #include "gateway/process.h"
+#include "gateway/secrets.h"
+#include "gateway/ticket_keys.h"
 #include "gateway/worker.h"
 
 namespace crossgate {
@@ -35,7 +37,27 @@ void noteDescriptorLimit(const Config& config, const Log& log) {
       .field("wanted", std::uint64_t{wanted});
 }
 
-int serve(const CommandLine& line, LoadedConfig loaded) {
+// A generation's configuration with what the files hold that it names.
+class Loader {
+ public:
+  explicit Loader(const CommandLine& line) : line_(line) {}
+
+  Result<LoadedConfig> load() const {
+    auto loaded = loadConfig(line_.configFile(), line_.overrides);
+    if (!loaded) return loaded;
+    auto secrets = loadSecrets(loaded->config, tickets_);
+    if (!secrets) return secrets.error();
+    loaded->config.secrets = *std::move(secrets);
+    return loaded;
+  }
+  void eachSecond() const { tickets_->rotateIfDue(); }
+
+ private:
+  CommandLine line_;
+  std::shared_ptr<TicketKeys> tickets_ = std::make_shared<TicketKeys>();
+};
+
+int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
   if (!loaded.config.user.empty()) {
     if (const auto identity = findIdentity(loaded.config.user); !identity) return complain(identity.error());
   }
@@ -54,7 +76,7 @@ int serve(const CommandLine& line, LoadedConfig loaded) {
     if (!detached) return complain(detached.error());
     daemon.emplace(*std::move(detached));
   }
-  Master master([line] { return loadConfig(line.configFile(), line.overrides); }, &runWorker);
+  Master master({[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker});
   if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
     return complain(started.error());
   }
@@ -73,13 +95,17 @@ int run(int argc, char** argv) {
     case CommandLine::Action::version: std::cout << PACKAGE_STRING << '\n'; return EXIT_SUCCESS;
     default: break;
   }
-  auto loaded = loadConfig(line->configFile(), line->overrides);
-  if (!loaded) return complain(loaded.error());
-  switch (line->action) {
-    case CommandLine::Action::check: return EXIT_SUCCESS;
-    case CommandLine::Action::dump: dumpConfig(std::cout, loaded->values); return EXIT_SUCCESS;
-    default: return serve(*line, *std::move(loaded));
+  if (line->action == CommandLine::Action::dump) {  // needs no secrets, and not the rights to read them
+    const auto loaded = loadConfig(line->configFile(), line->overrides);
+    if (!loaded) return complain(loaded.error());
+    dumpConfig(std::cout, loaded->values);
+    return EXIT_SUCCESS;
   }
+  const Loader loader(*line);
+  auto loaded = loader.load();
+  if (!loaded) return complain(loaded.error());
+  if (line->action == CommandLine::Action::check) return EXIT_SUCCESS;
+  return serve(*line, loader, *std::move(loaded));
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ Event::Callback Master::trampoline() {
   return [](int, short, void* self) noexcept { (static_cast<Master*>(self)->*handler)(); };
 }
 
-Master::Master(Reload reload, WorkerMain workerMain) : reload_(std::move(reload)), workerMain_(workerMain) {}
+Master::Master(Services services) : services_(std::move(services)) {}
 
 Result<void> Master::start(Config config, Log log) {
   auto listeners = openListeners(config);
@@ -138,6 +138,7 @@ void Master::resumeAccepting() {
 
 void Master::onTick() {
   tick_->addUntil(in(seconds(1)));
+  services_.eachSecond();
   for (auto& pool : pools_) {
     pool->collect();
     pool->flush();
@@ -219,7 +220,7 @@ void Master::reload() {
 }
 
 Result<void> Master::tryReload() {
-  auto loaded = reload_();
+  auto loaded = services_.reload();
   if (!loaded) return loaded.error();
   auto log = Log::open(loaded->config.log);
   if (!log) return log.error();
@@ -268,7 +269,7 @@ std::unique_ptr<Pool> Master::makePool(Config config, Log log) {
   };
   return std::make_unique<Pool>(std::make_unique<const Config>(std::move(config)),
                                 std::make_unique<const Log>(std::move(log)),
-                                Pool::Services{workerMain_, wake_.get(), leaveMaster,
+                                Pool::Services{services_.workerMain, wake_.get(), leaveMaster,
                                                [this](const IpAddress& source) { sources_.leave(source); }});
 }
 

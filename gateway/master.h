@@ -24,9 +24,13 @@ namespace crossgate {
 
 class Master {
  public:
-  using Reload = std::function<Result<LoadedConfig>()>;
+  struct Services {
+    std::function<Result<LoadedConfig>()> reload;  ///< reads the configuration again
+    std::function<void()> eachSecond;
+    WorkerMain workerMain;
+  };
 
-  Master(Reload reload, WorkerMain workerMain);
+  explicit Master(Services services);
 
   /// Binds and forks; the Error says what stands in the way.
   Result<void> start(Config config, Log log);
@@ -56,12 +60,11 @@ class Master {
   static Event::Callback trampoline();
   static void onSignalEvent(int signal, short, void* self) noexcept;
 
-  Reload reload_;
-  WorkerMain workerMain_;
+  Services services_;
   EventLoop loop_;
   SourceLimits sources_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // in the order of the configuration
-  std::list<std::unique_ptr<Pool>> pools_;  // the generation that takes clients is at the front
+  std::list<std::unique_ptr<Pool>> pools_;            // the generation that takes clients is at the front
   Fd wake_;
   std::unique_ptr<Event> wakeEvent_;
   std::unique_ptr<Event> tick_;

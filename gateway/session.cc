@@ -7,6 +7,8 @@
 #include "gateway/dial.h"
 #include "gateway/negotiate.h"
 #include "gateway/resolve.h"
+#include "gateway/secrets.h"
+#include "gateway/tls_stream.h"
 #include "gateway/unless_peer_leaves.h"
 
 namespace crossgate {
@@ -45,6 +47,7 @@ Task<void> Session::run() {
 // The conversation up to the request.
 Task<Result<void>> Session::begin() {
   const Deadline deadline = in(services_.config.timeouts.negotiate);
+  if (const auto secured = co_await secure(deadline); !secured) co_return secured;
   const auto version = co_await recogniseVersion(*client_, inbox_, deadline);
   if (!version) co_return version.error();
   request_.version = *version;
@@ -72,8 +75,40 @@ Task<Result<void>> Session::begin() {
   co_return Result<void>{};
 }
 
+// TLS, where the listener has it or the client begins with it.
+Task<Result<void>> Session::secure(Deadline deadline) {
+  const Config& config = services_.config;
+  if (!listener_.tls) {
+    if (!config.tls.detect) co_return Result<void>{};
+    const auto isTls = co_await beginsWith(*client_, inbox_, tlsHandshakeRecord, deadline);
+    if (!isTls) co_return isTls.error();
+    if (!*isTls) co_return Result<void>{};
+  }
+  const TlsServer& server = *config.secrets->tls;
+  SslPtr ssl = server.open();
+  if (!ssl) co_return Error{Failure::exhausted, "no memory for TLS"};
+  auto stream = std::make_unique<TlsStream>(std::move(client_), std::move(ssl), inbox_.unread());
+  TlsStream& tls = *stream;
+  client_ = std::move(stream);
+  inbox_.clear();
+  if (const auto done = co_await tls.handshake(deadline); !done) co_return done;
+  record_.tls = tls.version();
+  const auto user = server.userOf(tls.ssl());
+  if (!user) co_return user.error();
+  if (*user) record_.user = **user;
+  co_return Result<void>{};
+}
+
+// TLS protects the conversation, and would not protect the datagrams that belong to it.
+Result<void> Session::checkUdp() const {
+  const bool bare = request_.command == Command::udp && !record_.tls.empty();
+  if (!bare || services_.config.tls.udp) return {};
+  return Error{Failure::denied, "UDP ASSOCIATE inside TLS, whose datagrams would not be protected (tls.udp)"};
+}
+
 // May this client do this with that destination, as far as it is known yet?
 Result<void> Session::judge() {
+  if (auto safe = checkUdp(); !safe) return safe;
   asked_.emplace(Authorization{services_.config.access,
                                services_.ownAddresses,
                                {record_.client, record_.user},

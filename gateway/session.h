@@ -41,6 +41,8 @@ class Session {
 
  private:
   Task<Result<void>> begin();
+  Task<Result<void>> secure(Deadline deadline);
+  Result<void> checkUdp() const;
   Result<void> judge();
   Task<Result<void>> serve();
   Task<Result<void>> connect();

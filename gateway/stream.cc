@@ -85,6 +85,15 @@ bool Inbox::peerLeft(Stream& stream) {
   return io.state == Io::State::failed || (io.state == Io::State::closed && unread().empty());
 }
 
+Task<Result<bool>> beginsWith(Stream& stream, Inbox& inbox, std::uint8_t first, Deadline deadline) {
+  if (inbox.unread().empty()) {
+    const auto count = co_await inbox.fill(stream, deadline);
+    if (!count) co_return count.error();
+    if (*count == 0) co_return Error{Failure::peerGone, "closed without a word"};
+  }
+  co_return inbox.unread().front() == first;
+}
+
 void Inbox::append(OctetSpan data) {
   if (used_ == data_.size()) clear();
   data_.insert(data_.end(), data.begin(), data.end());

@@ -92,6 +92,9 @@ class Inbox {
   std::size_t used_ = 0;
 };
 
+/// Whether the first octet of the stream is `first`; it stays in the inbox.
+Task<Result<bool>> beginsWith(Stream& stream, Inbox& inbox, std::uint8_t first, Deadline deadline);
+
 /// The next message of a conversation.  Failure::peerGone when the peer closes first, timedOut,
 /// malformed as the decoder says.  `limit` bounds what an unfinished message may hold.
 template <class T>
