@@ -15,7 +15,9 @@ Error deniedBy(const AccessRule& rule) { return {Failure::denied, "denied by the
 
 // What only a rule that names the address may permit.
 const char* whyProtected(const IpAddress& address, const IsOwnAddress& isOwn) {
-  if (address.isLoopback() || address.isUnspecified()) return "loopback";
+  if (address.isLoopback()) return "loopback";
+  if (address.isUnspecified()) return "no host's address";  // to BIND: any peer's
+  if (address.isMulticast()) return "an address of many hosts";
   if (address.isLinkLocal()) return "link-local";
   if (isOwn(address)) return "an address of the gateway";
   return nullptr;

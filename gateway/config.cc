@@ -119,6 +119,29 @@ Result<void> addNameserver(Config& config, const Given& given) {
   return {};
 }
 
+template <class Member>
+Assign ports(Member member) {
+  return [=](Config& config, const Given& given) -> Result<void> {
+    const auto range = PortRange::parse(given.value);
+    if (!range) return invalid("'" + given.value + "' is not LOW-HIGH, from 1 to 65535");
+    member(config) = *range;
+    return {};
+  };
+}
+
+template <class Member>
+Assign addressPair(Member member) {
+  return [=](Config& config, const Given& given) -> Result<void> {
+    const auto address = IpAddress::parse(given.value);
+    if (!address || address->isUnspecified())
+      return invalid("'" + given.value + "' is not the address of a host");
+    auto& place = member(config).of(address->family());
+    if (place) return invalid("a second " + std::string(toString(address->family())) + " address");
+    place = *address;
+    return {};
+  };
+}
+
 Result<void> addExternal(Config& config, const Given& given) {
   const auto address = IpAddress::parse(given.value);
   if (!address) return invalid("'" + given.value + "' is not an IPv4 or IPv6 address");
@@ -301,6 +324,20 @@ std::vector<Option> makeTable() {
        true,
        "The source address towards destinations, one for each family.",
        addExternal},
+      {"bind.ports",
+       "LOW-HIGH",
+       {},
+       false,
+       "The ports at which BIND expects peers. Without it the kernel chooses.",
+       ports(MEMBER(bind.ports))},
+      {"bind.advertise",
+       "ADDRESS",
+       {},
+       true,
+       "The address, one for each family, that BIND tells instead of the gateway's own, where peers reach "
+       "the "
+       "gateway through NAT.",
+       addressPair(MEMBER(bind.advertise))},
       {"timeout.negotiate",
        "SECONDS",
        {"30"},
@@ -313,6 +350,12 @@ std::vector<Option> makeTable() {
        false,
        "To resolve and reach a destination, all its addresses together (1 to 604800).",
        seconds(MEMBER(timeouts.connect))},
+      {"timeout.bind",
+       "SECONDS",
+       {"180"},
+       false,
+       "For the peer that BIND expects to come (1 to 604800).",
+       seconds(MEMBER(bind.timeout))},
       {"timeout.idle",
        "SECONDS",
        {"7200"},

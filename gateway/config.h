@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "gateway/access.h"
+#include "gateway/bind.h"
 #include "gateway/dial.h"
 #include "gateway/log.h"
 #include "gateway/relay.h"
@@ -65,6 +66,7 @@ struct Config {
   AccessRules access;
   std::vector<std::string> nameservers;
   DialOptions dial;
+  BindOptions bind;
   TimeoutsConfig timeouts;
   LogConfig log;
   std::shared_ptr<const Secrets> secrets;  ///< what the files it names hold; see secrets.h

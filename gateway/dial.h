@@ -6,9 +6,9 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <optional>
 
+#include "gateway/connection.h"
 #include "gateway/name_lookup.h"
 #include "gateway/resolver.h"
 #include "gateway/stream.h"
@@ -26,12 +26,6 @@ struct DialOptions {
 /// RFC 8305, section 8.
 inline constexpr std::chrono::milliseconds connectionAttemptDelay{250};
 inline constexpr std::chrono::milliseconds resolutionDelay{50};
-
-struct Connection {
-  std::unique_ptr<Stream> stream;
-  Endpoint peer;   ///< the address that answered
-  Endpoint local;  ///< the Gateway's own end: BND of the reply
-};
 
 /// Connects to `destination`.  Fails with the most telling failure of all addresses: refused before
 /// timedOut before hostUnreachable before networkUnreachable before denied; noSuchName when there are none.

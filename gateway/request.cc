@@ -15,6 +15,7 @@ Result<ClientRequest> understand(socks5::Request request) {
   result.destination = std::move(request.destination);
   switch (request.command) {
     case socks5::Command::connect: result.command = Command::connect; return result;
+    case socks5::Command::bind: result.command = Command::bind; return result;
     case socks5::Command::resolve: result.command = Command::resolve; return result;
     case socks5::Command::resolvePtr:
       result.command = Command::resolve;
@@ -31,6 +32,7 @@ Result<ClientRequest> understand(socks4::Request request) {
   result.userId = std::move(request.user);
   switch (request.command) {
     case socks4::Command::connect: result.command = Command::connect; return result;
+    case socks4::Command::bind: result.command = Command::bind; return result;
     default: return unsupported(static_cast<unsigned>(request.command));
   }
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "gateway/bind.h"
 #include "gateway/dial.h"
 #include "gateway/negotiate.h"
 #include "gateway/resolve.h"
@@ -121,7 +122,7 @@ Task<Result<void>> Session::serve() {
   switch (request_.command) {
     case Command::connect: return connect();
     case Command::resolve: return resolveName();
-    case Command::bind:
+    case Command::bind: return bind();
     case Command::udp: break;  // readRequest() lets none pass
   }
   ensure(false);
@@ -134,11 +135,45 @@ Task<Result<void>> Session::connect() {
                                           dial(services_.resolver, config.dial, request_.destination,
                                                admission(*asked_), in(config.timeouts.connect)));
   if (!server) co_return server.error();
-  record_.address = server->peer;
-  const Endpoint bound = server->local.unmapped();
-  if (auto told = co_await tell({bound.address, bound.port}); !told) co_return told;
+  co_return co_await relayWith(*server, server->local);
+}
+
+Task<Result<void>> Session::bind() {
+  const Config& config = services_.config;
+  BindSetting setting{services_.resolver,
+                      config.bind,
+                      config.dial.prefer,
+                      {config.dial.sourceV4, config.dial.sourceV6},
+                      localEndpoint(client_->socket().fd()).value_or(Endpoint{}).address,
+                      admission(*asked_),
+                      [this](const Endpoint& from) { logStranger(from); }};
+  auto rendezvous = co_await unlessPeerLeaves(
+      *client_, inbox_, listenFor(std::move(setting), request_.destination, in(config.timeouts.connect)));
+  if (!rendezvous) co_return rendezvous.error();
+  if (auto told = co_await tell((*rendezvous)->place()); !told) co_return told;
+  owesReply_ = true;  // the second one
+  auto peer = co_await unlessPeerLeaves(*client_, inbox_, (*rendezvous)->peer(in(config.bind.timeout)));
+  if (!peer) co_return peer.error();
+  rendezvous->reset();
+  co_return co_await relayWith(*peer, peer->peer);
+}
+
+// A BIND that strangers knock at a lot must not fill the log.
+void Session::logStranger(const Endpoint& from) {
+  constexpr unsigned most = 5;
+  if (++strangers_ > most) return;
+  services_.log.line(LogLevel::warning)
+      .field("event", "not the expected peer")
+      .field("relay", record_.id)
+      .field("peer", from.toString());
+}
+
+// Tells success and relays until the end.
+Task<Result<void>> Session::relayWith(Connection& server, Endpoint bound) {
+  record_.address = server.peer;
+  if (auto told = co_await tell({bound.address.unmapped(), bound.port}); !told) co_return told;
   record_.result = "relaying";
-  record_.result = toString(co_await relay(services_.pipes, *client_, *server->stream, inbox_,
+  record_.result = toString(co_await relay(services_.pipes, *client_, *server.stream, inbox_,
                                            services_.config.timeouts.relay, record_.traffic));
   co_return Result<void>{};
 }

@@ -11,6 +11,7 @@
 #include "gateway/account.h"
 #include "gateway/authorize.h"
 #include "gateway/config.h"
+#include "gateway/connection.h"
 #include "gateway/handover.h"
 #include "gateway/own_addresses.h"
 #include "gateway/pipe_pool.h"
@@ -46,8 +47,11 @@ class Session {
   Result<void> judge();
   Task<Result<void>> serve();
   Task<Result<void>> connect();
+  Task<Result<void>> bind();
   Task<Result<void>> resolveName();
+  Task<Result<void>> relayWith(Connection& server, Endpoint bound);
   Task<Result<void>> tell(Destination bound);
+  void logStranger(const Endpoint& from);
   Task<void> refuse(Error error);
   Task<void> farewell();
 
@@ -58,6 +62,7 @@ class Session {
   ClientRequest request_;
   bool owesReply_ = false;              // the client waits for the outcome of its request
   std::optional<Authorization> asked_;  // the request as the rules see it
+  unsigned strangers_ = 0;              // peers that a BIND has turned away
   RelayRecord record_;
 };
 
