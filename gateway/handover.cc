@@ -82,7 +82,7 @@ Result<Orders> receiveOrders(int socket) {
   Orders orders;
   if (received->wouldBlock) return orders;
   if (received->octets == 0) {
-    orders.kind = Orders::Kind::noMore;
+    orders.kind = Orders::Kind::masterGone;
     return orders;
   }
   const bool whole = received->octets >= sizeWith(0) && message.count <= maxPassedFds &&

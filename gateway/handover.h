@@ -4,8 +4,8 @@
 // A worker has one end of a SOCK_SEQPACKET socketpair.  The master sends
 //   clients   up to 16 accepted descriptors (SCM_RIGHTS), an Entry for each;
 //   noMore    no more clients will come: finish the relays you have and exit;
-//   endNow    end every relay and exit.
-// A master that dies says noMore by the end of file.  The worker sends nothing: what it has finished stands
+//   endNow    end every relay and exit; it may follow a noMore.
+// A master that dies says noMore by the end of file, its last word.  The worker sends nothing: what it has finished stands
 // on the Scoreboard, and when the master waits for room, the worker writes to the wake-up eventfd.
 //
 // Descriptors in a message that the worker has not read yet count as its relays: the master knows
@@ -40,7 +40,7 @@ struct Client {
 
 /// What a worker hears from its master.
 struct Orders {
-  enum class Kind : std::uint8_t { nothing, clients, endNow, noMore } kind = Kind::nothing;
+  enum class Kind : std::uint8_t { nothing, clients, endNow, noMore, masterGone } kind = Kind::nothing;
   std::vector<Client> clients;
 };
 

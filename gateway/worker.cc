@@ -55,7 +55,8 @@ class Worker {
         for (Client& client : orders->clients) begin(std::move(client));
         return;
       case Orders::Kind::endNow: endAll(); [[fallthrough]];
-      case Orders::Kind::noMore:
+      case Orders::Kind::noMore: noMore_ = true; return;
+      case Orders::Kind::masterGone:
         noMore_ = true;
         orders_.remove();
         return;

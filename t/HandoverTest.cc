@@ -17,7 +17,7 @@ class HandoverTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(clientsArriveWithTheirDescriptors);
   CPPUNIT_TEST(anEmptyQueueIsNothing);
   CPPUNIT_TEST(theOtherOrdersArrive);
-  CPPUNIT_TEST(aMasterThatDiesSaysNoMore);
+  CPPUNIT_TEST(aMasterThatDiesIsNoticed);
   CPPUNIT_TEST(whatIsNoMessageIsAnError);
   CPPUNIT_TEST(ticketsComeBackInOrder);
   CPPUNIT_TEST(aRingWrapsAround);
@@ -65,9 +65,9 @@ class HandoverTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(receiveOrders(worker_.get())->kind == Orders::Kind::noMore);
     CPPUNIT_ASSERT(receiveOrders(worker_.get())->kind == Orders::Kind::endNow);
   }
-  void aMasterThatDiesSaysNoMore() {
+  void aMasterThatDiesIsNoticed() {
     master_.reset();
-    CPPUNIT_ASSERT(receiveOrders(worker_.get())->kind == Orders::Kind::noMore);
+    CPPUNIT_ASSERT(receiveOrders(worker_.get())->kind == Orders::Kind::masterGone);
   }
   void whatIsNoMessageIsAnError() {
     for (const std::size_t size : {1U, 7U, 8U, 12U}) {
