@@ -144,6 +144,8 @@ void Master::onTick() {
     pool->flush();
   }
   current().maintain();
+  // A pool that had no worker may have one again.
+  if (!accepting_ && current().hasRoom()) resumeAccepting();
   const auto now = Clock::now();
   if (now >= endAt_) {
     endAt_ = never;

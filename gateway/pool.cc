@@ -267,8 +267,10 @@ void Pool::noteDeath(const Worker& worker, bool normal) {
     earlyDeaths_ = 0;
     return;
   }
-  ++earlyDeaths_;
-  const auto pause = std::min(firstPause * (1 << std::min(earlyDeaths_ - 1, 10U)), longestPause);
+  // The first is replaced at once.  Workers that die while forking rests anyway were born before: they say
+  // nothing new.
+  if (now < forkNotBefore_ || ++earlyDeaths_ == 1) return;
+  const auto pause = std::min(firstPause * (1 << std::min(earlyDeaths_ - 2, 10U)), longestPause);
   forkNotBefore_ = now + pause;
   log_->line(LogLevel::warning)
       .field("event", "workers die young")
