@@ -86,7 +86,8 @@ Result<Orders> receiveOrders(int socket) {
     return orders;
   }
   const bool whole = received->octets >= sizeWith(0) && message.count <= maxPassedFds &&
-                     received->octets == sizeWith(message.count) && received->fdCount == message.count;
+                     received->octets == sizeWith(message.count) &&
+                     (received->fdCount == message.count || received->fdsLost);
   if (!whole) return malformed("a message of the master that makes no sense");
   if (message.type != MessageType::clients) {
     orders.kind = message.type == MessageType::endNow ? Orders::Kind::endNow : Orders::Kind::noMore;

@@ -5,8 +5,9 @@
 //   clients   up to 16 accepted descriptors (SCM_RIGHTS), an Entry for each;
 //   noMore    no more clients will come: finish the relays you have and exit;
 //   endNow    end every relay and exit; it may follow a noMore.
-// A master that dies says noMore by the end of file, its last word.  The worker sends nothing: what it has finished stands
-// on the Scoreboard, and when the master waits for room, the worker writes to the wake-up eventfd.
+// A master that dies says noMore by the end of file, its last word.  The worker sends nothing: what it has
+// finished stands on the Scoreboard, and when the master waits for room, the worker writes to the wake-up
+// eventfd.
 //
 // Descriptors in a message that the worker has not read yet count as its relays: the master knows
 // what it has assigned, and the Scoreboard what came back.
@@ -41,7 +42,7 @@ struct Client {
 /// What a worker hears from its master.
 struct Orders {
   enum class Kind : std::uint8_t { nothing, clients, endNow, noMore, masterGone } kind = Kind::nothing;
-  std::vector<Client> clients;
+  std::vector<Client> clients;  ///< without a descriptor, where this process could hold no more
 };
 
 /// Sends clients, at most maxPassedFds; the caller keeps the descriptors and closes them afterwards.

@@ -6,12 +6,15 @@
 
 #include <array>
 #include <list>
+#include <utility>
 
 #include "gateway/process.h"
 #include "gateway/session.h"
 
 namespace crossgate {
 namespace {
+
+constexpr std::chrono::seconds complaintInterval{10};
 
 class Worker {
  public:
@@ -52,7 +55,12 @@ class Worker {
     switch (orders->kind) {
       case Orders::Kind::nothing: return;
       case Orders::Kind::clients:
-        for (Client& client : orders->clients) begin(std::move(client));
+        for (Client& client : orders->clients) {
+          if (client.fd)
+            begin(std::move(client));
+          else
+            lose(client);
+        }
         return;
       case Orders::Kind::endNow: endAll(); [[fallthrough]];
       case Orders::Kind::noMore: noMore_ = true; return;
@@ -68,6 +76,19 @@ class Worker {
     place->place = place;
     place->task = place->session.run();
     place->task.start(&Worker::onEnd, &*place);
+  }
+
+  // The kernel closed the client's connection, because this process is at its limit of descriptors.
+  void lose(const Client& client) {
+    ++lost_;
+    if (Clock::now() >= quietUntil_) {
+      quietUntil_ = in(complaintInterval);
+      start_.log.line(LogLevel::error)
+          .field("event", "no descriptor for a client")
+          .field("client", client.peer.unmapped().toString())
+          .field("lost", std::exchange(lost_, 0));
+    }
+    finish(client.ticket);
   }
 
   // Called from inside the session that has ended: it is destroyed later, when nobody stands on it.
@@ -107,6 +128,8 @@ class Worker {
   const std::string pid_ = std::to_string(getpid());
   std::uint64_t served_ = 0;
   bool noMore_ = false;
+  std::uint64_t lost_ = 0;  // clients since the last line about them
+  Deadline quietUntil_{};
 };
 
 }  // namespace

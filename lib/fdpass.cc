@@ -74,9 +74,8 @@ Result<PassedMessage> receiveWithFds(int socket, std::span<std::uint8_t> message
       if (result.fdCount < result.fds.size()) result.fds[result.fdCount++] = std::move(owned);
     }
   }
-  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-    return malformed("a message with descriptors was cut short");
-  }
+  if ((header.msg_flags & MSG_TRUNC) != 0) return malformed("a message with descriptors was cut short");
+  result.fdsLost = (header.msg_flags & MSG_CTRUNC) != 0;
   return result;
 }
 

@@ -20,6 +20,7 @@ struct PassedMessage {
   std::size_t octets = 0;  ///< octets received; 0 when the other end has closed
   std::array<Fd, maxPassedFds> fds;
   std::size_t fdCount = 0;
+  bool fdsLost = false;     ///< more descriptors were sent, but this process can hold no more
   bool wouldBlock = false;  ///< nothing was there; the other fields say nothing
 };
 
@@ -27,8 +28,8 @@ struct PassedMessage {
 /// the socket's queue is full (EAGAIN): try again later.
 Result<void> sendWithFds(int socket, OctetSpan message, std::span<const int> fds);
 
-/// Receives one message without waiting; descriptors arrive close-on-exec.  A message or a set of
-/// descriptors that was cut short is Failure::malformed, and what did arrive is closed.
+/// Receives one message without waiting; descriptors arrive close-on-exec.  A message that was cut short is
+/// Failure::malformed, and what did arrive is closed.
 Result<PassedMessage> receiveWithFds(int socket, std::span<std::uint8_t> message);
 
 }  // namespace crossgate
