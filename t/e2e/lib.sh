@@ -47,7 +47,8 @@ not_ok() {
   echo "not ok - $*"
 }
 
-skip() { # WHAT WHY: WHY starts with "missing" for a tool that could be installed, "kernel" for what can't
+skip() { # WHAT WHY: WHY starts with "missing" for a tool that bootstrap installs, with "optional" for one that it
+  # does not, and with "kernel" for what no package can bring
   skipped=$((skipped + 1))
   echo "skip - $1 ($2)"
 }
@@ -55,6 +56,18 @@ skip() { # WHAT WHY: WHY starts with "missing" for a tool that could be installe
 skip_all() { # WHY
   echo "skip - $(basename "$0"): everything ($1)"
   exit 77
+}
+
+# Counts the result lines of a part of the test that is a program of its own.
+count_results() { # COMMAND [ARG...]
+  local output
+  output=$("$@" 2>&1 </dev/null)
+  local status=$?
+  echo "$output"
+  passed=$((passed + $(grep -c '^ok' <<<"$output")))
+  failed=$((failed + $(grep -c '^not ok' <<<"$output")))
+  skipped=$((skipped + $(grep -c '^skip' <<<"$output")))
+  [ $status = 0 ] || grep -q '^not ok' <<<"$output" || not_ok "$(basename "$0"): exit $status: $*"
 }
 
 # A broken stage is not a failed check: say so with what the services wrote, and end.
@@ -72,7 +85,7 @@ check() { # WHAT COMMAND [ARG...]: ok if the command succeeds; what it printed i
   if [ $status = 0 ]; then
     ok "$what"
   else
-    not_ok "$what (exit $status: $*)"
+    not_ok "$what (exit $status: $(cut -c 1-150 <<<"${*//$'\n'/;}"))"
     tail -n 15 <<<"$output" | sed 's/^/#   /'
   fi
   return $status
@@ -121,10 +134,10 @@ matches() { # WHAT PATTERN FILE: the file has, or soon gets, a line that the ext
 }
 
 wait_until() { # SECONDS COMMAND [ARG...]: tries the command until it succeeds
-  local deadline=$((SECONDS + $1 + 1))
+  local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
   shift
   until "$@"; do
-    [ $SECONDS -lt $deadline ] || return 1
+    [ "${EPOCHREALTIME/./}" -lt $deadline ] || return 1
     sleep 0.05
   done
 }
@@ -135,11 +148,15 @@ show_logs() {
   for log in "$work"/*.log; do
     [ -s "$log" ] || continue
     echo "# ---- the end of $(basename "$log")"
-    tail -n 25 "$log" | sed 's/^/#   /'
+    tail -n 15 "$log" | sed 's/^/#   /'
   done
 }
 
 finish() {
+  [ ! -d "${work:-}" ] || if grep -Eqs "(Address|Leak|Thread)Sanitizer|runtime error:" "$work"/*.log; then
+    not_ok "$(basename "$0"): a sanitizer found something"
+    grep -Eh -A 20 "(Address|Leak|Thread)Sanitizer|runtime error:" "$work"/*.log | head -n 60 | sed 's/^/#   /'
+  fi
   [ $failed = 0 ] || show_logs
   echo "# $(basename "$0"): $passed passed, $failed failed, $skipped skipped"
   [ $failed = 0 ] || exit 1
@@ -158,6 +175,18 @@ have() { # WHAT TOOL: for a part of a test
   command -v "$2" >/dev/null && return 0
   skip "$1" "missing tool: $2"
   return 1
+}
+
+answers() { # TEXT COMMAND [ARG...]: does the command succeed and print the text?
+  local text=$1 answer
+  shift
+  answer=$("$@" 2>&1) && grep -Fq -- "$text" <<<"$answer" || { echo "$answer"; return 1; }
+}
+
+converses() { # COMMAND...: does the command, fed as by a typist, get through the telnet service's dialogue?
+  local answer
+  answer=$({ echo crossgate; sleep 0.3; } | "$@" 2>&1)
+  grep -q "welcome, crossgate" <<<"$answer" || { echo "$answer"; return 1; }
 }
 
 # ---- a world of its own -------------------------------------------------------------------------
@@ -189,7 +218,6 @@ enter_own_world() { # the script's own arguments: starts the script again inside
   mkdir -p $work /run/sshd
   own_environment
   # What a host looks up is not the machine's business either.
-  printf '127.0.0.1 localhost\n::1 localhost\n' >$work/hosts
   printf 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n' >$work/nsswitch.conf
   {
     echo "root:x:0:0:root:$HOME:$BASH"
@@ -201,7 +229,7 @@ enter_own_world() { # the script's own arguments: starts the script again inside
 
 own_environment() { # no setting of the caller's reaches the programs under test
   mkdir -p "$work/home"
-  export HOME=$work/home TMPDIR=$work XDG_CONFIG_HOME=$work/home GIT_CONFIG_NOSYSTEM=1
+  export PYTHONDONTWRITEBYTECODE=1 HOME=$work/home TMPDIR=$work XDG_CONFIG_HOME=$work/home GIT_CONFIG_NOSYSTEM=1
   unset http_proxy https_proxy ftp_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY \
     SOCKS5_SERVER SOCKS5_USER SOCKS5_PASSWD SOCKSIFY_CONF MAKEFLAGS MFLAGS MAKELEVEL
 }
@@ -214,16 +242,18 @@ need_descriptors() { # N
 
 declare -A host_pid=()
 
-host() { # NAME ipv4|ipv6|both [NAMESERVER]: a new host, with a network and a view of /etc of its own
+host() { # NAME ipv4|ipv6|both [NAMESERVER]: a new host, with a network, a name and a view of /etc of its own
   local name=$1 families=$2 nameserver=${3:-127.0.0.1} pid file
-  unshare --net --mount sleep infinity &
+  unshare --net --mount --uts sleep infinity &
   pid=$!
   disown $pid
   host_pid[$name]=$pid
   # Once it sleeps it has left this script's namespaces.
   wait_until 5 grep -qs sleep "/proc/$pid/comm" || bail "host $name did not start"
+  on "$name" hostname "$name"
   echo "nameserver $nameserver" >"$work/$name.resolv.conf"
-  for file in hosts nsswitch.conf passwd "$name.resolv.conf"; do
+  printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n' "$name" >"$work/$name.hosts"
+  for file in nsswitch.conf passwd "$name.hosts" "$name.resolv.conf"; do
     on "$name" mount --bind "$work/$file" "/etc/${file#"$name".}" || bail "host $name: cannot replace /etc/$file"
   done
   if [ "$families" = ipv4 ]; then
@@ -235,9 +265,13 @@ host() { # NAME ipv4|ipv6|both [NAMESERVER]: a new host, with a network and a vi
 }
 
 on() { # HOST COMMAND [ARG...]: runs the command on the host, in this folder
+  (become "$@")
+}
+
+become() { # HOST COMMAND [ARG...]: the same in place of this shell, so that `become ... &` has the command's own $!
   local name=$1
   shift
-  nsenter --target "${host_pid[$name]}" --net --mount "$BASH" -c 'cd "$0" && exec "$@"' "$PWD" "$@"
+  exec nsenter --target "${host_pid[$name]}" --net --mount --uts "$BASH" -c 'cd "$0" && exec "$@"' "$PWD" "$@"
 }
 
 link() { # HOST ADDRESS[,ADDRESS...] HOST ADDRESS[,ADDRESS...]: a cable between two hosts
@@ -292,6 +326,13 @@ server_address() { # SERVER
   esac
 }
 
+url_address() { # SERVER: its address as a URL wants it
+  case $1 in
+    server4) echo 198.51.100.2 ;;
+    server6) echo "[2001:db8:d::2]" ;;
+  esac
+}
+
 gateway_address() { # SERVER: the address by which this server knows the Gateway
   case $1 in
     server4) echo 198.51.100.1 ;;
@@ -311,7 +352,7 @@ server_name() { # SERVER: a name that only has this server's family
 service() { # HOST LOG COMMAND [ARG...]: runs until the test ends; its process id is in $service_pid
   local name=$1 log=$2
   shift 2
-  on "$name" "$@" >>"$log" 2>&1 </dev/null &
+  become "$name" "$@" >>"$log" 2>&1 </dev/null &
   service_pid=$!
   disown $service_pid
 }
@@ -351,7 +392,7 @@ start_packet_watch() { # CLIENT
 start_services() { # SERVER
   mkdir -p "$work/www"
   echo "hello from $1" >"$work/www/$1.txt"
-  service "$1" "$work/$1.log" "$python" "$e2e/serve.py" --root "$work/www" web:80 echo:7 telnet:23 sink:9
+  service "$1" "$work/$1.log" "$python" "$e2e/serve.py" --root "$work/www" web:80 echo:7 sink:9 early:10 reset:11 telnet:23
   wait_listening "$1" 80 "the web server"
 }
 
@@ -424,7 +465,7 @@ start_gateway() { # HOST [OPTION...]
 launch_gateway() { # HOST [OPTION...]: starts the Gateway with the config that is there
   local name=$1
   shift
-  on "$name" "$crossgate" --foreground -f "$work/$name.conf" "$@" >>"$work/$name.log" 2>&1 </dev/null &
+  become "$name" "$crossgate" --foreground -f "$work/$name.conf" "$@" >>"$work/$name.log" 2>&1 </dev/null &
   gateway_pid[$name]=$!
   disown $!
   wait_until 10 gateway_settled "$name"
@@ -451,6 +492,22 @@ children() { # PID: one process id per line
   ps -o pid= --ppid "$1" | tr -d ' '
 }
 
+cpu_ticks() { # HOST: what the Gateway's processes have used since they began, in ticks of 10 ms
+  local total=0 pid
+  for pid in "${gateway_pid[$1]}" $(children "${gateway_pid[$1]}"); do
+    total=$((total + $(awk '{ print $14 + $15 }' "/proc/$pid/stat")))
+  done
+  echo $total
+}
+
+# Is nothing of the Gateway left, on any host?
+nothing_left() {
+  local process
+  for process in /proc/[0-9]*; do
+    [ "$(readlink "$process/exe")" != "$(readlink -f "$crossgate")" ] || return 1
+  done
+}
+
 busy_workers() { # HOST: the processes that hold a client's connection, one per line
   on "$1" ss -H -n -t -p state established '( sport = :1080 )' | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -un
 }
@@ -459,4 +516,29 @@ socksified() { # CLIENT COMMAND [ARG...]
   local name=$1
   shift
   on "$name" env "SOCKS5_SERVER=$(client_gateway "$name")" "$socksify" "$@"
+}
+
+# ---- relays that stay open while the test does something ----------------------------------------
+
+# relays CLIENT ORDER [NUMBER]: gives an order to the client's relays.py and prints its answer.  The relays go
+# through the Gateway to the echo service of $relays_to (a name that the Gateway knows).
+relays_to=both.example
+declare -A relays_in=() relays_out=()
+relays() {
+  local name=$1 answer
+  shift
+  echo "$*" >&"${relays_in[$name]}"
+  read -r -t 60 answer <&"${relays_out[$name]}" || answer="no answer"
+  echo "$answer"
+}
+
+start_relays() { # CLIENT: before the first order
+  mkfifo "$work/$1.orders" "$work/$1.answers"
+  become "$1" "$python" "$e2e/relays.py" "$(client_gateway "$1")" "$relays_to" 7 \
+    <"$work/$1.orders" >"$work/$1.answers" 2>>"$work/$1.relays.log" &
+  disown $!
+  local orders answers
+  exec {orders}>"$work/$1.orders" {answers}<"$work/$1.answers"
+  relays_in[$1]=$orders
+  relays_out[$1]=$answers
 }

@@ -11,6 +11,8 @@ Each service listens on both families and writes one line per connection to stan
           SHA-256 is /random/N.sha256; /slow/N sends N lines, one each 100 ms; /git/ is git http-backend
   echo    sends back what it gets, and ends when the client has ended
   sink    reads to the client's end, and only then answers: "N octets, SHA-256 HASH"
+  early   greets, ends its half, and writes down how much came after that
+  reset   reads a little and breaks off with a reset
   telnet  greets, answers one line, and ends
   dns     the leak detector: UDP and TCP; writes down each name it is asked for and answers "refused"
   packets no server: writes down "packets DESTINATION PROTOCOL PORT" for every packet that leaves this host for any
@@ -172,6 +174,24 @@ class Sink(Stream):
         self.request.sendall(b"%d octets, SHA-256 %s\n" % (size, whole.hexdigest().encode()))
 
 
+class Early(Stream):
+    name = "early"
+
+    def talk(self):
+        self.request.sendall(b"that is all\n")
+        self.request.shutdown(socket.SHUT_WR)
+        log("early", self.client_address, sum(map(len, self.pieces())))
+
+
+class Reset(Stream):
+    name = "reset"
+
+    def talk(self):
+        self.request.recv(1)
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.request.close()
+
+
 class Telnet(Stream):
     name = "telnet"
 
@@ -258,7 +278,8 @@ def watch_packets(allowed_port):
 
 TCP = dual_stack(socketserver.ThreadingTCPServer)
 UDP = dual_stack(socketserver.ThreadingUDPServer)
-SERVICES = {"web": [(TCP, Web)], "echo": [(TCP, Echo)], "sink": [(TCP, Sink)], "telnet": [(TCP, Telnet)],
+SERVICES = {"web": [(TCP, Web)], "echo": [(TCP, Echo)], "sink": [(TCP, Sink)], "early": [(TCP, Early)],
+            "reset": [(TCP, Reset)], "telnet": [(TCP, Telnet)],
             "dns": [(UDP, DnsUdp), (TCP, DnsTcp)]}
 
 
