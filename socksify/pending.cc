@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "socksify/association.h"
 #include "socksify/real.h"
 #include "socksify/socks_lib.h"
 #include "socksify/swap.h"
@@ -169,11 +170,13 @@ bool startHelper(Helper& all) noexcept {
 
 void beforeFork() {
   helper().mutex.lock();
+  lockAssociations();
   lockEpollNotes();
 }
 
 void afterForkInParent() {
   unlockEpollNotes();
+  unlockAssociations();
   helper().mutex.unlock();
 }
 

@@ -53,7 +53,7 @@ int socket(int domain, int type, int protocol) noexcept {
   if (!isCarried(type, protocol))
     return refuse(EPERM, "a raw socket, or one of a protocol other than TCP and UDP,");
   const int fd = real().socket(domain, type, protocol);
-  if ((type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM && !inVforkChild()) expectConnect(fd);
+  if (!inVforkChild()) expectConnect(fd);
   return fd;
 }
 

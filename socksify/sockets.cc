@@ -8,6 +8,7 @@
 #include <cstdarg>
 #include <cstring>
 
+#include "socksify/association.h"
 #include "socksify/pending.h"
 #include "socksify/process.h"
 #include "socksify/real.h"
@@ -73,23 +74,26 @@ int domainOfSocket(int fd, void* value, socklen_t* length) {
 }
 
 // True when nothing of ours hangs on the number: the way of nearly every call.
-bool isOrdinary(int fd) noexcept { return (!mayConnect(fd) && !anyPending()) || inVforkChild(); }
+bool isOrdinary(int fd) noexcept {
+  return (!mayConnect(fd) && !mayBeAssociated(fd) && !anyPending()) || inVforkChild();
+}
 
 int followed(int from, int to) noexcept {
   if (to >= 0 && to != from && !isOrdinary(from)) {
     const KeepErrno keep;
     duplicated(from, to);
+    associationFollows(from, to);
   }
   return to;
 }
 
-int replaced(int from, int target, int result) noexcept {
-  if (result < 0 || from == target) return result;
-  if (!isOrdinary(target)) {
-    const KeepErrno keep;
-    leftBehind(target);
-  }
-  return followed(from, result);
+// `target` is going to be closed by dup2(), if `from` is open.
+void leaveNumber(int from, int target) noexcept {
+  if (from == target || isOrdinary(target)) return;
+  const KeepErrno keep;
+  if (real().fcntl(from, F_GETFD) < 0) return;
+  leftBehind(target);
+  dissociate(target);
 }
 
 }  // namespace
@@ -119,14 +123,20 @@ int close(int fd) {
   if (!isOrdinary(fd)) {
     const KeepErrno keep;
     leftBehind(fd);
+    dissociate(fd);
   }
   return real().close(fd);
 }
 
 int dup(int fd) noexcept { return followed(fd, real().dup(fd)); }
-int dup2(int fd, int target) noexcept { return replaced(fd, target, real().dup2(fd, target)); }
+int dup2(int fd, int target) noexcept {
+  leaveNumber(fd, target);
+  return followed(fd, real().dup2(fd, target));
+}
+
 int dup3(int fd, int target, int flags) noexcept {
-  return replaced(fd, target, real().dup3(fd, target, flags));
+  leaveNumber(fd, target);
+  return followed(fd, real().dup3(fd, target, flags));
 }
 
 // The third argument is an integer or a pointer, as the command has it; both travel in a register.
