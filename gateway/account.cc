@@ -7,7 +7,8 @@ void account(const Log& log, const RelayRecord& record) {
   if (!log.wants(LogLevel::info)) return;
   auto line = log.line(LogLevel::info);
   line.field("relay", record.id).field("client", record.client.unmapped().toString());
-  if (!record.user.empty()) line.field("user", record.user);
+  if (!record.who.user.empty()) line.field("user", record.who.user);
+  if (record.who.method != socks5::Method::none) line.field("auth", toString(record.who.method));
   if (!record.tls.empty()) line.field("tls", record.tls);
   if (record.command) line.field("command", toString(*record.command));
   if (record.destination) line.field("to", record.destination->toString());

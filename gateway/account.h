@@ -8,6 +8,7 @@
 #include <string>
 
 #include "gateway/access.h"
+#include "gateway/authenticate.h"
 #include "gateway/log.h"
 #include "gateway/relay.h"
 #include "lib/address.h"
@@ -18,7 +19,7 @@ namespace crossgate {
 struct RelayRecord {
   std::string id;
   Endpoint client;
-  std::string user;
+  Identity who;
   std::string tls;  ///< the version, when the client came by TLS
   std::optional<Command> command;
   std::optional<Destination> destination;  ///< as it was asked for

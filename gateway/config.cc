@@ -14,6 +14,7 @@ namespace crossgate {
 namespace {
 
 namespace po = boost::program_options;
+constexpr unsigned week = 7 * 24 * 3600;
 using Assign = std::function<Result<void>(Config&, const Given&)>;
 
 Error invalid(std::string detail) { return {Failure::invalid, std::move(detail)}; }
@@ -42,10 +43,9 @@ Assign number(Member member, unsigned low, unsigned high) {
 }
 
 template <class Member>
-Assign seconds(Member member, unsigned low = 1) {
-  constexpr unsigned week = 7 * 24 * 3600;
+Assign seconds(Member member, unsigned low = 1, unsigned high = week) {
   return [=](Config& config, const Given& given) -> Result<void> {
-    const auto value = parseNumber(given.value, low, week);
+    const auto value = parseNumber(given.value, low, high);
     if (!value) return value.error();
     member(config) = std::chrono::seconds(*value);
     return {};
@@ -98,6 +98,14 @@ Assign addListener(bool tls) {
 template <class Member>
 Assign yesNo(Member member) {
   return choice<bool>({{"yes", true}, {"no", false}}, member);
+}
+
+Result<void> addMethodRule(Config& config, const Given& given) {
+  auto rule = MethodRule::parse(given.value);
+  if (!rule) return rule.error();
+  rule->place = given.place;
+  config.auth.methods.push_back(*std::move(rule));
+  return {};
 }
 
 Result<void> addRule(Config& config, const Given& given) {
@@ -295,6 +303,52 @@ std::vector<Option> makeTable() {
        "Relays one source may have at once; a further client of it is closed at once. A source is an IPv4 "
        "address or an IPv6 /64 (0 to 1000000; 0: no limit).",
        number(MEMBER(limits.perSource), 0, 1'000'000)},
+      {"auth.method",
+       "LIST [from PATTERN] [listen socks|tls]",
+       {"none"},
+       true,
+       "Authentication methods (none, userpass), preferred first, offered to clients of these addresses; "
+       "the first line that matches decides, and where none does the client is turned away. By default "
+       "nobody is asked who he is, and the access rules, which by default permit this host alone, decide.",
+       addMethodRule},
+      {"auth.password-file",
+       "FILE",
+       {},
+       false,
+       "Users and passwords: lines of user:hash, as `crossgate passwd` writes them. Only the auth helper "
+       "reads it; a change is seen at once.",
+       text(MEMBER(auth.passwordFile))},
+      {"auth.pam",
+       "SERVICE",
+       {},
+       false,
+       "Check users that are not in the password file with this PAM service (a file in /etc/pam.d).",
+       text(MEMBER(auth.pam))},
+      {"auth.checkers",
+       "N",
+       {"2"},
+       false,
+       "Processes that check passwords (1 to 64).",
+       number(MEMBER(auth.checkers), 1, 64)},
+      {"auth.remember",
+       "SECONDS",
+       {"60"},
+       false,
+       "A login that succeeded is accepted again for this long without another check (0 to 3600; 0: never).",
+       seconds(MEMBER(auth.remember), 0, 3600)},
+      {"auth.failures",
+       "N",
+       {"10"},
+       false,
+       "Failed logins after which a source (an IPv4 address or an IPv6 /64) is refused (0 to 1000000; 0: "
+       "never). Every failure makes the answer slower, from half a second up to eight.",
+       number(MEMBER(auth.failures), 0, 1'000'000)},
+      {"auth.refuse",
+       "SECONDS",
+       {"300"},
+       false,
+       "For how long such a source is refused, and when failures are forgotten (1 to 604800).",
+       seconds(MEMBER(auth.refuse))},
       {"access.rule",
        "RULE",
        {"permit from 127.0.0.0/8,[::1]"},
@@ -471,12 +525,20 @@ Result<void> checkWhole(const Config& config) {
   if (config.workers.spareMin > config.workers.spareMax) {
     return invalid("workers.spare-min is larger than workers.spare-max");
   }
+  if (config.auth.needsHelper() && config.auth.passwordFile.empty() && config.auth.pam.empty()) {
+    return invalid("auth.method offers userpass, but there is neither auth.password-file nor auth.pam");
+  }
   if (config.workers.start > config.workers.max) return invalid("workers.start is larger than workers.max");
   if (auto checked = checkListeners(config.listeners); !checked) return checked;
   return checkTls(config);
 }
 
 }  // namespace
+
+bool AuthConfig::needsHelper() const noexcept {
+  return std::any_of(methods.begin(), methods.end(),
+                     [](const MethodRule& rule) { return rule.offers(socks5::Method::userpass); });
+}
 
 const std::vector<Option>& optionTable() {
   static const std::vector<Option> table = makeTable();

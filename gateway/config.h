@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "gateway/access.h"
+#include "gateway/auth_methods.h"
 #include "gateway/bind.h"
 #include "gateway/dial.h"
 #include "gateway/log.h"
@@ -48,6 +49,19 @@ struct LimitsConfig {
   unsigned perSource = 0;  ///< relays of one source address (IPv6: of one /64); 0: no limit
 };
 
+struct AuthConfig {
+  std::vector<MethodRule> methods;
+  std::string passwordFile;         ///< empty: none
+  std::string pam;                  ///< the PAM service; empty: none
+  unsigned checkers = 0;            ///< processes that hash passwords and call PAM
+  std::chrono::seconds remember{};  ///< how long a success needs no second check; 0: not at all
+  unsigned failures = 0;            ///< failed logins after which a source is refused; 0: never
+  std::chrono::seconds refuse{};    ///< for how long
+
+  /// True when some method has logins that the auth helper checks.
+  bool needsHelper() const noexcept;
+};
+
 struct TimeoutsConfig {
   std::chrono::seconds negotiate{};
   std::chrono::seconds connect{};
@@ -62,6 +76,7 @@ struct Config {
   TlsConfig tls;
   WorkersConfig workers;
   LimitsConfig limits;
+  AuthConfig auth;
   std::vector<AccessRule> rules;  ///< moved into `access` once complete
   AccessRules access;
   std::vector<std::string> nameservers;

@@ -60,6 +60,7 @@ struct WorkerStart {
   unsigned index;  ///< of its slot
   Fd orders;       ///< its end of the socketpair
   int wakeMaster;  ///< the eventfd
+  int questions;   ///< for the auth helper (auth_protocol.h); -1 where there is none
 };
 
 /// The life of a worker process; returns when its work is done.

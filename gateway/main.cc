@@ -9,9 +9,11 @@
 #include <iostream>
 #include <optional>
 
+#include "gateway/auth_helper.h"
 #include "gateway/command_line.h"
 #include "gateway/config.h"
 #include "gateway/master.h"
+#include "gateway/passwd_command.h"
 #include "gateway/process.h"
 #include "gateway/secrets.h"
 #include "gateway/ticket_keys.h"
@@ -59,7 +61,7 @@ class Loader {
 
 int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
   if (!loaded.config.user.empty()) {
-    if (const auto identity = findIdentity(loaded.config.user); !identity) return complain(identity.error());
+    if (const auto user = findSystemUser(loaded.config.user); !user) return complain(user.error());
   }
   auto log = Log::open(loaded.config.log);
   if (!log) return complain(log.error());
@@ -76,7 +78,7 @@ int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
     if (!detached) return complain(detached.error());
     daemon.emplace(*std::move(detached));
   }
-  Master master({[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker});
+  Master master({[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, &runAuthHelper});
   if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
     return complain(started.error());
   }
@@ -85,6 +87,7 @@ int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
 }
 
 int run(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "passwd") return runPasswdCommand({argv + 2, argv + argc});
   auto line = parseCommandLine(argc, argv);
   if (!line) {
     complain(line.error());

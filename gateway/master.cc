@@ -143,7 +143,7 @@ void Master::onTick() {
     pool->collect();
     pool->flush();
   }
-  current().maintain();
+  for (auto& pool : pools_) pool->maintain();
   // A pool that had no worker may have one again.
   if (!accepting_ && current().hasRoom()) resumeAccepting();
   const auto now = Clock::now();
@@ -226,11 +226,17 @@ Result<void> Master::tryReload() {
   if (!loaded) return loaded.error();
   auto log = Log::open(loaded->config.log);
   if (!log) return log.error();
-  auto listeners = openListeners(loaded->config);
+  std::unique_ptr<Pool> next;
+  try {
+    next = makePool(std::move(loaded->config), *std::move(log));
+  } catch (const std::exception& shortage) {
+    return Error{Failure::exhausted, shortage.what()};
+  }
+  auto listeners = openListeners(next->config());
   if (!listeners) return listeners.error();
 
   current().retireAll();
-  adopt(*std::move(listeners), makePool(std::move(loaded->config), *std::move(log)));
+  adopt(*std::move(listeners), std::move(next));
   pools_.remove_if([this](auto& pool) { return pool != pools_.front() && !pool->hasWorkers(); });
   this->log().event(LogLevel::info, "reloaded");
   return {};
@@ -261,18 +267,33 @@ Result<std::vector<std::unique_ptr<Listener>>> Master::openListeners(const Confi
 }
 
 std::unique_ptr<Pool> Master::makePool(Config config, Log log) {
-  const auto leaveMaster = [this](int keep) {
-    resetSignals(handledSignals);
-    std::vector<int> stay{keep, wake_.get()};
-    for (auto& pool : pools_) {
-      if (pool->log().fd() >= 0) stay.push_back(pool->log().fd());
-    }
-    closeAllBut(std::move(stay));
+  const auto forking = [this](std::vector<int> keep, const std::function<void()>& life) {
+    return forkChild(std::move(keep), life);
   };
-  return std::make_unique<Pool>(std::make_unique<const Config>(std::move(config)),
-                                std::make_unique<const Log>(std::move(log)),
-                                Pool::Services{services_.workerMain, wake_.get(), leaveMaster,
-                                               [this](const IpAddress& source) { sources_.leave(source); }});
+  return std::make_unique<Pool>(
+      std::make_unique<const Config>(std::move(config)), std::make_unique<const Log>(std::move(log)),
+      Pool::Services{services_.workerMain, wake_.get(), services_.helperMain, forking,
+                     [this](const IpAddress& source) { sources_.leave(source); }});
+}
+
+pid_t Master::forkChild(std::vector<int> keep, const std::function<void()>& life) {
+  // No signal of the master's may run its handlers in the child.
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &before);
+  const pid_t pid = fork();
+  const int error = errno;
+  if (pid == 0) {
+    resetSignals(handledSignals);
+    keep.push_back(wake_.get());
+    for (auto& pool : pools_) keep.push_back(pool->log().fd());
+    closeAllBut(std::move(keep));
+  }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  if (pid != 0) return pid;
+  life();
+  _exit(0);
 }
 
 void Master::adopt(std::vector<std::unique_ptr<Listener>> listeners, std::unique_ptr<Pool> pool) {

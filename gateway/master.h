@@ -28,6 +28,7 @@ class Master {
     std::function<Result<LoadedConfig>()> reload;  ///< reads the configuration again
     std::function<void()> eachSecond;
     WorkerMain workerMain;
+    HelperMain helperMain;
   };
 
   explicit Master(Services services);
@@ -55,6 +56,8 @@ class Master {
   void adopt(std::vector<std::unique_ptr<Listener>> listeners, std::unique_ptr<Pool> pool);
   Pool& current() { return *pools_.front(); }
   const Log& log() { return current().log(); }
+
+  pid_t forkChild(std::vector<int> keep, const std::function<void()>& life);
 
   template <void (Master::*handler)()>
   static Event::Callback trampoline();

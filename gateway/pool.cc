@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "gateway/process.h"
+
 namespace crossgate {
 namespace {
 
@@ -38,6 +40,7 @@ Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<const Log> log,
       log_(std::move(log)),
       services_(std::move(services)),
       scoreboard_(config_->workers.max, config_->workers.relays),
+      helper_(config_->auth, *log_, services_.helperMain, services_.forkChild),
       workers_(config_->workers.max) {
   idle_.reserve(workers_.size());
 }
@@ -136,6 +139,7 @@ bool Pool::deliver(Worker& worker) {
 }
 
 void Pool::maintain() {
+  helper_.maintain();  // the relays of a retired generation may still log in
   if (retired_) return;
   flush();
   const WorkersConfig& policy = config_->workers;
@@ -174,19 +178,11 @@ bool Pool::spawn() {
   if (const int error = fdPair(slot->orders, theirs); error != 0) return postpone("socketpair", error);
   scoreboard_.reset(index);
 
-  // No signal of the master's may run its handlers in the child.
-  sigset_t all, before;
-  sigfillset(&all);
-  sigprocmask(SIG_BLOCK, &all, &before);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    services_.leaveMaster(theirs.get());
-    sigprocmask(SIG_SETMASK, &before, nullptr);
-    services_.workerMain({*config_, *log_, scoreboard_, index, std::move(theirs), services_.wakeMaster});
-    _exit(0);
-  }
+  const pid_t pid = services_.forkChild({theirs.get(), helper_.questions()}, [&] {
+    services_.workerMain(
+        {*config_, *log_, scoreboard_, index, std::move(theirs), services_.wakeMaster, helper_.questions()});
+  });
   const int error = errno;
-  sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) {
     slot->orders.reset();
     return postpone("fork", error);
@@ -231,6 +227,7 @@ void Pool::kill() const {
 }
 
 bool Pool::reap(pid_t pid, int status) {
+  if (helper_.reap(pid, status)) return true;
   const auto found =
       std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.pid == pid; });
   if (pid == 0 || found == workers_.end()) return false;
@@ -242,12 +239,7 @@ bool Pool::reap(pid_t pid, int status) {
   if (!normal) {
     auto line = log_->line(LogLevel::error);
     line.field("event", "worker died").field("pid", static_cast<std::uint64_t>(pid));
-    if (WIFSIGNALED(status)) {
-      line.field("signal", static_cast<std::uint64_t>(WTERMSIG(status)));
-      line.field("name", std::string("SIG") + sigabbrev_np(WTERMSIG(status)));
-    } else {
-      line.field("status", static_cast<std::uint64_t>(WEXITSTATUS(status)));
-    }
+    describeEnd(line, status);
     line.field("relays_lost", std::uint64_t{lost});
   }
   for (Scoreboard::Ticket ticket = 0; ticket < tickets_.size(); ++ticket) {

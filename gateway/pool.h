@@ -19,6 +19,7 @@
 
 #include "gateway/config.h"
 #include "gateway/handover.h"
+#include "gateway/helper_process.h"
 #include "gateway/log.h"
 #include "gateway/scoreboard.h"
 
@@ -29,9 +30,8 @@ class Pool {
   struct Services {
     WorkerMain workerMain;
     int wakeMaster;  ///< the eventfd that workers write to
-    /// Called in a new worker process before anything else: closes what belongs to the master; `keep`
-    /// stays open.
-    std::function<void(int keep)> leaveMaster;
+    HelperMain helperMain;
+    ForkChild forkChild;
     /// A relay has ended: its source has one less.
     std::function<void(const IpAddress& source)> relayEnded;
   };
@@ -55,7 +55,7 @@ class Pool {
   void endNow();
   void kill() const;
 
-  /// True when `pid` was one of ours; its relays are lost unless it had finished them.
+  /// True when `pid` was one of ours; a worker's relays are lost unless it had finished them.
   bool reap(pid_t pid, int status);
 
   bool hasWorkers() const noexcept { return count_ > 0; }
@@ -101,6 +101,7 @@ class Pool {
   std::unique_ptr<const Log> log_;
   Services services_;
   Scoreboard scoreboard_;
+  HelperProcess helper_;
   std::vector<Worker> workers_;
   std::vector<unsigned> idle_;  // the worker that became idle last is at the end
   std::vector<TicketInfo> tickets_;

@@ -8,12 +8,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 
 namespace crossgate {
 
@@ -44,11 +46,20 @@ std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept {
   return limit.rlim_cur;
 }
 
-Result<Identity> findIdentity(const std::string& user) {
+void describeEnd(Log::Line& line, int status) {
+  if (WIFSIGNALED(status)) {
+    line.field("signal", static_cast<std::uint64_t>(WTERMSIG(status)));
+    line.field("name", std::string("SIG") + sigabbrev_np(WTERMSIG(status)));
+  } else {
+    line.field("status", static_cast<std::uint64_t>(WEXITSTATUS(status)));
+  }
+}
+
+Result<SystemUser> findSystemUser(const std::string& user) {
   errno = 0;
   const passwd* entry = getpwnam(user.c_str());
   if (entry == nullptr) return Error{Failure::invalid, "there is no user '" + user + "'"};
-  Identity identity{user, entry->pw_uid, entry->pw_gid, {}};
+  SystemUser found{user, entry->pw_uid, entry->pw_gid, {}};
   int count = 64;
   std::vector<gid_t> groups(static_cast<std::size_t>(count));
   if (getgrouplist(user.c_str(), entry->pw_gid, groups.data(), &count) < 0) {
@@ -56,15 +67,15 @@ Result<Identity> findIdentity(const std::string& user) {
     getgrouplist(user.c_str(), entry->pw_gid, groups.data(), &count);
   }
   groups.resize(static_cast<std::size_t>(count));
-  identity.groups.assign(groups.begin(), groups.end());
-  return identity;
+  found.groups.assign(groups.begin(), groups.end());
+  return found;
 }
 
-Result<void> become(const Identity& identity) {
-  const std::vector<gid_t> groups(identity.groups.begin(), identity.groups.end());
+Result<void> become(const SystemUser& user) {
+  const std::vector<gid_t> groups(user.groups.begin(), user.groups.end());
   if (setgroups(groups.size(), groups.data()) != 0) return systemError("setgroups", errno);
-  if (setresgid(identity.gid, identity.gid, identity.gid) != 0) return systemError("setresgid", errno);
-  if (setresuid(identity.uid, identity.uid, identity.uid) != 0) return systemError("setresuid", errno);
+  if (setresgid(user.gid, user.gid, user.gid) != 0) return systemError("setresgid", errno);
+  if (setresuid(user.uid, user.uid, user.uid) != 0) return systemError("setresuid", errno);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return systemError("no_new_privs", errno);
   return {};
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/log.h"
 #include "lib/fd.h"
 #include "lib/result.h"
 
@@ -21,17 +22,20 @@ void resetSignals(std::span<const int> signals) noexcept;
 /// force.
 std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept;
 
+/// Adds how a child ended, as waitpid(2) tells it: `signal=9 name=SIGKILL`, or `status=1`.
+void describeEnd(Log::Line& line, int status);
+
 /// A user that a worker becomes.
-struct Identity {
+struct SystemUser {
   std::string name;
   unsigned uid = 0;
   unsigned gid = 0;
   std::vector<unsigned> groups;
 };
 /// Failure::invalid when there is no such user.
-Result<Identity> findIdentity(const std::string& user);
+Result<SystemUser> findSystemUser(const std::string& user);
 /// Becomes that user for good, and can gain no privilege by exec any more (no_new_privs).
-Result<void> become(const Identity& identity);
+Result<void> become(const SystemUser& user);
 
 /// Goes into the background: the parent waits for the child's word and exits with it.
 class Daemon {

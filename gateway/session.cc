@@ -2,7 +2,6 @@
 #include "gateway/session.h"
 
 #include <algorithm>
-#include <array>
 
 #include "gateway/bind.h"
 #include "gateway/dial.h"
@@ -17,7 +16,6 @@ namespace {
 
 constexpr std::chrono::seconds replyTimeout{10};
 constexpr std::chrono::seconds farewellTime{2};
-constexpr std::array acceptableMethods{socks5::Method::none};
 
 bool serves(const ListenerConfig& listener, SocksVersion version) {
   return version == SocksVersion::socks4 ? listener.socks4 : listener.socks5;
@@ -54,13 +52,7 @@ Task<Result<void>> Session::begin() {
   request_.version = *version;
   if (!serves(listener_, *version))
     co_return Error{Failure::denied, "a version this listener does not serve"};
-  if (*version == SocksVersion::socks5) {
-    const auto method = co_await negotiate(*client_, inbox_, acceptableMethods, deadline);
-    if (!method) co_return method.error();
-  } else if (std::find(acceptableMethods.begin(), acceptableMethods.end(), socks5::Method::none) ==
-             acceptableMethods.end()) {
-    co_return Error{Failure::denied, "SOCKS4 knows no authentication, and the client needs one"};
-  }
+  if (auto known = co_await identify(deadline); !known) co_return known;
 
   auto request = co_await readRequest(*client_, inbox_, *version, deadline);
   if (!request) {
@@ -70,7 +62,7 @@ Task<Result<void>> Session::begin() {
   }
   owesReply_ = true;
   request_ = *std::move(request);
-  if (record_.user.empty()) record_.user = claimedUser(request_.userId);
+  if (record_.who.user.empty()) record_.who.user = claimedUser(request_.userId);
   record_.command = request_.command;
   record_.destination = request_.destination;
   co_return Result<void>{};
@@ -96,8 +88,23 @@ Task<Result<void>> Session::secure(Deadline deadline) {
   record_.tls = tls.version();
   const auto user = server.userOf(tls.ssl());
   if (!user) co_return user.error();
-  if (*user) record_.user = **user;
+  if (*user) record_.who.user = **user;
   co_return Result<void>{};
+}
+
+// Who the client is, by the first method that both sides know.
+Task<Result<void>> Session::identify(Deadline deadline) {
+  const auto offered = offeredMethods(services_.config.auth.methods, record_.client, !record_.tls.empty());
+  if (request_.version == SocksVersion::socks4) {
+    if (std::find(offered.begin(), offered.end(), socks5::Method::none) != offered.end())
+      co_return Result<void>{};
+    co_return Error{Failure::denied, "SOCKS4 knows no authentication, and the client needs one"};
+  }
+  const auto method = co_await negotiate(*client_, inbox_, offered, deadline);
+  if (!method) co_return method.error();
+  record_.who.method = *method;
+  co_return co_await authenticate(services_.loginDesk, *client_, inbox_, record_.client.address, record_.who,
+                                  deadline);
 }
 
 // TLS protects the conversation, and would not protect the datagrams that belong to it.
@@ -112,7 +119,7 @@ Result<void> Session::judge() {
   if (auto safe = checkUdp(); !safe) return safe;
   asked_.emplace(Authorization{services_.config.access,
                                services_.ownAddresses,
-                               {record_.client, record_.user},
+                               {record_.client, record_.who.user},
                                request_.command,
                                request_.destination});
   return authorize(*asked_);

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "gateway/account.h"
+#include "gateway/authenticate.h"
 #include "gateway/authorize.h"
 #include "gateway/config.h"
 #include "gateway/connection.h"
@@ -29,6 +30,7 @@ struct Services {
   Resolver& resolver;
   PipePool& pipes;
   OwnAddresses& ownAddresses;
+  LoginDesk& loginDesk;
 };
 
 class Session {
@@ -44,6 +46,7 @@ class Session {
   Task<Result<void>> begin();
   Task<Result<void>> secure(Deadline deadline);
   Result<void> checkUdp() const;
+  Task<Result<void>> identify(Deadline deadline);
   Result<void> judge();
   Task<Result<void>> serve();
   Task<Result<void>> connect();

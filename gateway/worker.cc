@@ -21,7 +21,8 @@ class Worker {
   explicit Worker(WorkerStart start)
       : start_(std::move(start)),
         resolver_(loop_, start_.config.nameservers),
-        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_},
+        loginDesk_(loop_, start_.questions),
+        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_, loginDesk_},
         orders_(loop_, start_.orders.get(), EV_READ | EV_PERSIST, &Worker::onOrders, this) {
     orders_.add();
   }
@@ -121,6 +122,7 @@ class Worker {
   Resolver resolver_;
   PipePool pipes_;
   OwnAddresses own_;
+  LoginDesk loginDesk_;
   Services services_;
   Event orders_;
   std::list<Running> sessions_;
@@ -138,8 +140,8 @@ void runWorker(WorkerStart start) {
   // The master alone answers signals; a terminal or a service manager sends them to all of us.
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
   if (!start.config.user.empty() && geteuid() == 0) {
-    const auto identity = findIdentity(start.config.user);
-    const Result<void> became = identity ? become(*identity) : Result<void>(identity.error());
+    const auto user = findSystemUser(start.config.user);
+    const Result<void> became = user ? become(*user) : Result<void>(user.error());
     if (!became) {
       start.log.line(LogLevel::error)
           .field("event", "cannot drop privileges")
