@@ -19,7 +19,7 @@ EventLoop::EventLoop() {
   event_config* config = event_config_new();
   if (config != nullptr) {
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_O1 | EV_FEATURE_EARLY_CLOSE);
+    event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_O1);
     base_.reset(event_base_new_with_config(config));
     event_config_free(config);
   }
@@ -50,7 +50,7 @@ void Event::removeTimer() noexcept { event_remove_timer(&event_); }
 Socket::Socket(EventLoop& loop, Fd fd) noexcept
     : loop_(loop),
       fd_(std::move(fd)),
-      event_(loop, fd_.get(), EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, &Socket::onEvent, this) {}
+      event_(loop, fd_.get(), EV_READ | EV_WRITE | EV_ET | EV_PERSIST, &Socket::onEvent, this) {}
 
 Socket::~Socket() {
   if (destroyed_ != nullptr) *destroyed_ = true;
@@ -78,11 +78,12 @@ void Socket::arm() noexcept {
   if (writer_ != nullptr) nearest = std::min(nearest, writer_->deadline_);
   if (nearest != never) {
     event_.addUntil(nearest);
-  } else if (!event_.pending(EV_READ | EV_WRITE)) {
+  } else if (!registered_) {
     event_.add();
   } else {
     event_.removeTimer();
   }
+  registered_ = true;
 }
 
 void Socket::onEvent(evutil_socket_t, short what, void* self) noexcept {
@@ -96,8 +97,7 @@ void Socket::wakeUp(Wait*& waiter, Wake wake) noexcept {
 }
 
 void Socket::handle(short what) noexcept {
-  if ((what & EV_CLOSED) != 0) peerClosed_ = true;
-  if ((what & (EV_READ | EV_CLOSED)) != 0) readReady_ = true;
+  if ((what & EV_READ) != 0) readReady_ = true;
   if ((what & EV_WRITE) != 0) writeReady_ = true;
 
   // A coroutine that is resumed may destroy this Socket, or the other waiter.

@@ -56,7 +56,6 @@ class Event {
   void addUntil(Deadline deadline) noexcept;
   void remove() noexcept;
   void removeTimer() noexcept;
-  bool pending(short what) const noexcept { return event_pending(&event_, what, nullptr) != 0; }
 
  private:
   event event_;
@@ -82,8 +81,12 @@ class Socket {
   bool mayWrite() const noexcept { return writeReady_; }
   void blockedReading() noexcept { readReady_ = false; }
   void blockedWriting() noexcept { writeReady_ = false; }
-  /// A read gave less than was asked for, so the next one would say EAGAIN, unless the peer has closed.
-  void shortRead() noexcept { readReady_ = peerClosed_; }
+  /// A read gave less than was asked for, so the next one would say EAGAIN.  That can be relied on
+  /// only before the first wait, which reports whatever has come by then.  Later a reset may have
+  /// arrived with the octets, in the same edge: only reading on finds it.
+  void shortRead() noexcept {
+    if (!registered_) readReady_ = false;
+  }
 
   class [[nodiscard]] Wait {
    public:
@@ -122,7 +125,7 @@ class Socket {
   bool* destroyed_ = nullptr;  // set while handle() is on the stack
   bool readReady_ = true;
   bool writeReady_ = true;
-  bool peerClosed_ = false;  // the peer's FIN or RST was seen by epoll
+  bool registered_ = false;
 };
 
 /// Waits for a time.

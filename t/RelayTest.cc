@@ -23,6 +23,7 @@ class RelayTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(bulkArrivesWhole);
   CPPUNIT_TEST(aSlowReaderHoldsTheSender);
   CPPUNIT_TEST(aResetIsPassedOn);
+  CPPUNIT_TEST(aResetBehindOctetsIsSeen);
   CPPUNIT_TEST(anIdleRelayEnds);
   CPPUNIT_TEST(aHalfClosedRelayEndsSooner);
   CPPUNIT_TEST_SUITE_END();
@@ -150,6 +151,19 @@ class RelayTest : public CppUnit::TestFixture {
     char octet;
     CPPUNIT_ASSERT_EQUAL(ssize_t{-1}, recv(b.destination.get(), &octet, 1, 0));
     CPPUNIT_ASSERT_EQUAL(ECONNRESET, errno);
+  }
+  void aResetBehindOctetsIsSeen() {
+    Between b(loop_);
+    Task<RelayEnd> task = b.relayed({60s, 60s});
+    std::thread server([&] {
+      std::this_thread::sleep_for(20ms);  // the relay waits on its sockets by now
+      test::sendText(b.destination, "last words");
+      resetOnClose(b.destination.get());
+      b.destination.reset();
+    });
+    test::runUntilDone(loop_, task);
+    server.join();
+    CPPUNIT_ASSERT(task.result() == RelayEnd::resetByDestination);
   }
   void anIdleRelayEnds() {
     Between b(loop_);
