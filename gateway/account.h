@@ -10,7 +10,7 @@
 #include "gateway/access.h"
 #include "gateway/authenticate.h"
 #include "gateway/log.h"
-#include "gateway/relay.h"
+#include "gateway/traffic.h"
 #include "lib/address.h"
 
 namespace crossgate {

@@ -12,18 +12,13 @@
 
 #include "gateway/pipe_pool.h"
 #include "gateway/stream.h"
+#include "gateway/traffic.h"
 
 namespace crossgate {
 
 struct RelayTimeouts {
   std::chrono::seconds idle;
   std::chrono::seconds halfClosed;
-};
-
-/// Octets, counted as they are taken from the sender.
-struct Traffic {
-  std::uint64_t sent = 0;      ///< client to destination
-  std::uint64_t received = 0;  ///< destination to client
 };
 
 enum class RelayEnd : std::uint8_t { finished, resetByClient, resetByDestination, idle };
