@@ -126,7 +126,7 @@ Result<void> SocksClient::received(OctetSpan octets) {
   ensure(octets.size() <= wanted());
   Writer(in_).octets(octets);
   if (done() || in_.size() < messageSize()) return {};
-  const auto result = takeMessage();
+  auto result = takeMessage();
   in_.clear();
   return result;
 }
