@@ -8,7 +8,7 @@
 #include <string>
 
 #include "gateway/access.h"
-#include "gateway/authenticate.h"
+#include "gateway/identity.h"
 #include "gateway/log.h"
 #include "gateway/traffic.h"
 #include "lib/address.h"

@@ -5,20 +5,11 @@
 // It owns the question it has put to the auth helper; a client that leaves meanwhile takes it back.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "gateway/auth_protocol.h"
+#include "gateway/identity.h"
 #include "gateway/stream.h"
-#include "lib/socks5.h"
 
 namespace crossgate {
-
-/// Who a client has turned out to be.
-struct Identity {
-  std::string user;  ///< empty: nobody in particular
-  socks5::Method method = socks5::Method::none;
-};
 
 /// The worker's way to the auth helper.
 class LoginDesk {
