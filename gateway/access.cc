@@ -68,6 +68,16 @@ bool AccessRule::concerns(const Subject& subject, Command command) const {
   return listed(commands, command) && listed(users, subject.user) && from.matches(subject.client);
 }
 
+Result<void> AccessRules::judgeCommand(const Subject& subject, Command command) const {
+  for (const AccessRule& rule : rules_) {
+    if (!rule.concerns(subject, command)) continue;
+    if (rule.permit) return {};
+    const bool forAll = !rule.to.hasNames() && !rule.to.hasAddresses() && !rule.to.hasPorts();
+    if (forAll) return deniedBy(rule);
+  }
+  return Error{Failure::denied, "no rule permits it"};
+}
+
 Result<void> AccessRules::judgeName(const Subject& subject, Command command, const std::string& name,
                                     std::uint16_t port) const {
   for (const AccessRule& rule : rules_) {

@@ -53,6 +53,9 @@ class AccessRules {
  public:
   explicit AccessRules(std::vector<AccessRule> rules = {}) : rules_(std::move(rules)) {}
 
+  /// Whether there is any destination for which this could be permitted: for a command whose destinations
+  /// are not known yet.
+  Result<void> judgeCommand(const Subject& subject, Command command) const;
   /// Before resolution: denied when no address the name may have could be permitted.
   Result<void> judgeName(const Subject& subject, Command command, const std::string& name,
                          std::uint16_t port) const;

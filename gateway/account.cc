@@ -3,6 +3,22 @@
 
 namespace crossgate {
 
+namespace {
+
+void addTraffic(Log::Line& line, const Traffic& traffic) {
+  line.field("sent", traffic.sent).field("received", traffic.received);
+}
+
+void addDatagrams(Log::Line& line, const DatagramCounts& datagrams) {
+  addTraffic(line, {datagrams.octetsSent, datagrams.octetsReceived});
+  line.field("datagrams-sent", datagrams.sent).field("datagrams-received", datagrams.received);
+  for (std::size_t i = 0; i < dropNames.size(); ++i) {
+    if (datagrams.dropped[i] > 0) line.field(dropNames[i], datagrams.dropped[i]);
+  }
+}
+
+}  // namespace
+
 void account(const Log& log, const RelayRecord& record) {
   if (!log.wants(LogLevel::info)) return;
   auto line = log.line(LogLevel::info);
@@ -14,8 +30,13 @@ void account(const Log& log, const RelayRecord& record) {
   if (record.destination) line.field("to", record.destination->toString());
   if (record.address) line.field("address", record.address->toString());
   line.field("route", record.route).field("result", record.result);
-  if (!record.reason.empty()) line.field("reason", record.reason);
-  line.field("sent", record.traffic.sent).field("received", record.traffic.received);
+  const std::string& reason = record.reason.empty() ? record.datagrams.refusal : record.reason;
+  if (!reason.empty()) line.field("reason", reason);
+  if (record.command == Command::udp) {
+    addDatagrams(line, record.datagrams);
+  } else {
+    addTraffic(line, record.traffic);
+  }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - record.begun;
   line.field("seconds", seconds.count());
 }

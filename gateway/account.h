@@ -8,6 +8,7 @@
 #include <string>
 
 #include "gateway/access.h"
+#include "gateway/datagram_counts.h"
 #include "gateway/identity.h"
 #include "gateway/log.h"
 #include "gateway/traffic.h"
@@ -28,6 +29,7 @@ struct RelayRecord {
   std::string result = "unfinished";
   std::string reason;  ///< the detail of a failure
   Traffic traffic;
+  DatagramCounts datagrams;  ///< of a UDP ASSOCIATE
   std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
 
   void failed(const Error& error) {

@@ -18,8 +18,10 @@
 
 #include "gateway/access.h"
 #include "gateway/auth_methods.h"
+#include "gateway/associate.h"
 #include "gateway/bind.h"
 #include "gateway/dial.h"
+#include "gateway/direct_datagrams.h"
 #include "gateway/log.h"
 #include "gateway/relay.h"
 #include "gateway/tls_config.h"
@@ -82,6 +84,8 @@ struct Config {
   std::vector<std::string> nameservers;
   DialOptions dial;
   BindOptions bind;
+  AssociateOptions associate;
+  DatagramPeers datagramPeers = DatagramPeers::contacted;
   TimeoutsConfig timeouts;
   LogConfig log;
   std::shared_ptr<const Secrets> secrets;  ///< what the files it names hold; see secrets.h

@@ -16,6 +16,7 @@ Result<ClientRequest> understand(socks5::Request request) {
   switch (request.command) {
     case socks5::Command::connect: result.command = Command::connect; return result;
     case socks5::Command::bind: result.command = Command::bind; return result;
+    case socks5::Command::udpAssociate: result.command = Command::udp; return result;
     case socks5::Command::resolve: result.command = Command::resolve; return result;
     case socks5::Command::resolvePtr:
       result.command = Command::resolve;
@@ -30,6 +31,11 @@ Result<ClientRequest> understand(socks4::Request request) {
   result.version = SocksVersion::socks4;
   result.destination = std::move(request.destination);
   result.userId = std::move(request.user);
+  // Tor's extension has the same number in SOCKS4A.
+  if (static_cast<std::uint8_t>(request.command) == static_cast<std::uint8_t>(socks5::Command::resolve)) {
+    result.command = Command::resolve;
+    return result;
+  }
   switch (request.command) {
     case socks4::Command::connect: result.command = Command::connect; return result;
     case socks4::Command::bind: result.command = Command::bind; return result;

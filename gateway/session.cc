@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "gateway/associate.h"
 #include "gateway/bind.h"
 #include "gateway/dial.h"
 #include "gateway/negotiate.h"
@@ -122,6 +123,8 @@ Result<void> Session::judge() {
                                {record_.client, record_.who.user},
                                request_.command,
                                request_.destination});
+  // What an association asks for is known datagram by datagram.
+  if (request_.command == Command::udp) return asked_->rules.judgeCommand(asked_->subject, Command::udp);
   return authorize(*asked_);
 }
 
@@ -130,7 +133,7 @@ Task<Result<void>> Session::serve() {
     case Command::connect: return connect();
     case Command::resolve: return resolveName();
     case Command::bind: return bind();
-    case Command::udp: break;  // readRequest() lets none pass
+    case Command::udp: return associate();
   }
   ensure(false);
   return {};
@@ -185,12 +188,45 @@ Task<Result<void>> Session::relayWith(Connection& server, Endpoint bound) {
   co_return Result<void>{};
 }
 
+Task<Result<void>> Session::associate() {
+  const IpAddress local = localEndpoint(client_->socket().fd()).value_or(Endpoint{}).address.unmapped();
+  DatagramCounts& counts = record_.datagrams;
+  auto association = Association::open(services_.loop, services_.config.associate, local,
+                                       record_.client.address, request_.destination, counts);
+  if (!association) co_return association.error();
+  DirectDatagrams destination(datagramSetting(), counts);
+  if (auto told = co_await tell((*association)->place()); !told) co_return told;
+  record_.result = "relaying";
+  record_.result = toString(co_await (*association)->serve(*client_, inbox_, destination));
+  co_return Result<void>{};
+}
+
+DatagramSetting Session::datagramSetting() {
+  const Config& config = services_.config;
+  const auto about = [this](const Destination& destination) {
+    Authorization asked = *asked_;
+    asked.destination = destination;
+    return asked;
+  };
+  return {services_.resolver,
+          config.dial.prefer,
+          {config.dial.sourceV4, config.dial.sourceV6},
+          config.datagramPeers,
+          [about](const Destination& destination) { return authorize(about(destination)); },
+          [about](const Destination& destination, const IpAddress& address) {
+            return admission(about(destination))(address);
+          }};
+}
+
 Task<Result<void>> Session::resolveName() {
   const Deadline deadline = in(services_.config.timeouts.connect);
-  Task<Result<Destination>> work = request_.reverse
-                                       ? resolveReverse(services_.resolver, request_.destination, deadline)
-                                       : resolve(services_.resolver, services_.config.dial.prefer,
-                                                 request_.destination, admission(*asked_), deadline);
+  // A SOCKS4 reply has no room for an IPv6 address.
+  const Preference prefer =
+      request_.version == SocksVersion::socks4 ? Preference::ipv4Only : services_.config.dial.prefer;
+  Task<Result<Destination>> work =
+      request_.reverse
+          ? resolveReverse(services_.resolver, request_.destination, deadline)
+          : resolve(services_.resolver, prefer, request_.destination, admission(*asked_), deadline);
   const auto found = co_await unlessPeerLeaves(*client_, inbox_, std::move(work));
   if (!found) co_return found.error();
   if (const IpAddress* address = found->address()) record_.address = Endpoint{*address, found->port};

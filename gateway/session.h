@@ -13,6 +13,7 @@
 #include "gateway/authorize.h"
 #include "gateway/config.h"
 #include "gateway/connection.h"
+#include "gateway/direct_datagrams.h"
 #include "gateway/handover.h"
 #include "gateway/own_addresses.h"
 #include "gateway/pipe_pool.h"
@@ -51,6 +52,8 @@ class Session {
   Task<Result<void>> serve();
   Task<Result<void>> connect();
   Task<Result<void>> bind();
+  Task<Result<void>> associate();
+  DatagramSetting datagramSetting();
   Task<Result<void>> resolveName();
   Task<Result<void>> relayWith(Connection& server, Endpoint bound);
   Task<Result<void>> tell(Destination bound);
