@@ -264,6 +264,11 @@ host() { # NAME ipv4|ipv6|both [NAMESERVER]: a new host, with a network, a name 
   on "$name" ip link set lo up || bail "host $name: no loopback"
 }
 
+host_list() { # for t/e2e/socks.py
+  local name
+  for name in "${!host_pid[@]}"; do echo "$name=${host_pid[$name]}"; done | tr '\n' ' '
+}
+
 on() { # HOST COMMAND [ARG...]: runs the command on the host, in this folder
   (become "$@")
 }
