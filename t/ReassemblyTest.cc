@@ -34,7 +34,7 @@ class ReassemblyTest : public CppUnit::TestFixture {
   // The payload of what has become whole; "-" when nothing has.
   std::string add(unsigned fragment, std::string_view payload, std::string_view header = somewhere) {
     Octets datagram(header.begin(), header.end());
-    datagram[2] = static_cast<std::uint8_t>(fragment);
+    datagram.at(2) = static_cast<std::uint8_t>(fragment);
     datagram.insert(datagram.end(), payload.begin(), payload.end());
     const auto whole = reassembly_.add(datagram, header.size(), now_);
     if (!whole) return "-";
