@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/auth_helper.h"
 
+#include <linux/capability.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "gateway/auth_protocol.h"
 #include "gateway/login_memory.h"
 #include "gateway/password_file.h"
+#include "gateway/privilege.h"
 
 namespace crossgate {
 namespace {
@@ -232,11 +234,24 @@ class Helper {
   bool ending_ = false;
 };
 
+// A password file needs the right to read it; PAM modules may need whatever root has.
+Result<void> confine(const AuthConfig& config) {
+  hideMemory();
+  if (!config.pam.empty()) return {};
+  return keepOnlyCapabilities({CAP_DAC_READ_SEARCH});
+}
+
 }  // namespace
 
 void runAuthHelper(const AuthConfig& config, const Log& log, Fd questions) {
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
   signal(SIGCHLD, SIG_IGN);  // the kernel buries the checkers
+  if (const auto confined = confine(config); !confined) {
+    log.line(LogLevel::error)
+        .field("event", "auth helper cannot drop privileges")
+        .field("reason", confined.error().detail);
+    _exit(1);
+  }
   Helper(config, log, std::move(questions)).run();
 }
 

@@ -4,8 +4,10 @@
 #pragma once
 
 #include "gateway/access.h"
+#include "gateway/log.h"
 #include "gateway/name_lookup.h"
 #include "gateway/own_addresses.h"
+#include "gateway/rule_ledger.h"
 
 namespace crossgate {
 
@@ -16,6 +18,9 @@ struct Authorization {
   Subject subject;
   Command command;
   Destination destination;
+  RuleClaims& claims;
+  const Log& log;
+  const std::string& relay;  ///< its id, for rules that log
 };
 
 /// The verdict before resolution.  An address is judged here for good, a name only as a name.

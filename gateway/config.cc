@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/config.h"
 
+#include <grp.h>
+#include <pwd.h>
+
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <charconv>
@@ -75,9 +78,18 @@ Assign choice(std::vector<std::pair<std::string, T>> choices, Member member) {
   };
 }
 
+// ADDRESS:PORT [version LIST] [proxy from PATTERN]
+Result<Phrase> listenerPhrase(const std::string& text) {
+  auto phrase = Phrase::parse(text, {"version", "from"}, {"proxy"});
+  if (phrase && phrase->has("proxy") != phrase->has("from")) {
+    return invalid("write `proxy from PATTERN`: a header is only believed from named sources");
+  }
+  return phrase;
+}
+
 Assign addListener(bool tls) {
   return [=](Config& config, const Given& given) -> Result<void> {
-    const auto phrase = Phrase::parse(given.value, {"version"});
+    const auto phrase = listenerPhrase(given.value);
     if (!phrase) return phrase.error();
     const std::string where = phrase->leading().size() == 1 ? phrase->leading().front() : given.value;
     const auto endpoint = Endpoint::parse(where);
@@ -90,7 +102,13 @@ Assign addListener(bool tls) {
         (version == "4" ? listener.socks4 : listener.socks5) = true;
       }
     }
-    config.listeners.push_back(listener);
+    if (phrase->has("from")) {
+      auto from = Pattern::parse(phrase->value("from"));
+      if (!from) return invalid("proxy from: " + from.error().detail);
+      if (from->hasNames()) return invalid("proxy from: a source is known by its address, not by a name");
+      listener.proxyFrom = *std::move(from);
+    }
+    config.listeners.push_back(std::move(listener));
     return {};
   };
 }
@@ -113,6 +131,46 @@ Result<void> addRule(Config& config, const Given& given) {
   if (!rule) return rule.error();
   rule->place = given.place;
   config.rules.push_back(*std::move(rule));
+  return {};
+}
+
+// NAME USER,USER
+Result<void> addGroup(Config& config, const Given& given) {
+  const std::vector<std::string> words = splitWords(given.value);
+  if (words.size() != 2) return invalid("a group is a name and a list of users: staff alice,bob");
+  for (const std::string& user : splitList(words[1], ',')) {
+    if (user.empty()) return invalid("an empty user name");
+    config.groups[words[0]].insert(user);
+  }
+  return {};
+}
+
+// A group that the configuration does not list is one of the system: its members now.
+Result<std::set<std::string>> membersOf(const Config& config, const std::string& name) {
+  if (const auto listed = config.groups.find(name); listed != config.groups.end()) return listed->second;
+  const group* entry = getgrnam(name.c_str());
+  if (entry == nullptr)
+    return invalid("there is no group '" + name + "', neither in access.group nor of the system");
+  const gid_t gid = entry->gr_gid;
+  std::set<std::string> members;
+  for (char** member = entry->gr_mem; *member != nullptr; ++member) members.insert(*member);
+  // Those whose first group it is are not in its list.
+  setpwent();
+  while (const passwd* user = getpwent()) {
+    if (user->pw_gid == gid) members.insert(user->pw_name);
+  }
+  endpwent();
+  return members;
+}
+
+Result<void> resolveGroups(Config& config) {
+  for (AccessRule& rule : config.rules) {
+    for (const std::string& name : rule.groups) {
+      const auto members = membersOf(config, name);
+      if (!members) return invalid(rule.place + ": access.rule: " + members.error().detail);
+      rule.members.insert(members->begin(), members->end());
+    }
+  }
   return {};
 }
 
@@ -173,14 +231,14 @@ std::vector<Option> makeTable() {
        "and the log warns.",
        text(MEMBER(user))},
       {"listen.socks",
-       "ADDRESS:PORT [version LIST]",
+       "ADDRESS:PORT [version LIST] [proxy from PATTERN]",
        {"127.0.0.1:1080", "[::1]:1080"},
        true,
        "Where clients speak SOCKS, of any version or of those listed (4, which is 4A too, and 5). In rules "
        "and in the log the user id of a SOCKS4 client reads socks4:ID, because nobody has verified it.",
        addListener(false)},
       {"listen.tls",
-       "ADDRESS:PORT [version LIST]",
+       "ADDRESS:PORT [version LIST] [proxy from PATTERN]",
        {},
        true,
        "Where clients speak SOCKS inside TLS.",
@@ -296,6 +354,13 @@ std::vector<Option> makeTable() {
        false,
        "How long running relays may go on after a stop was asked for (0 to 604800).",
        seconds(MEMBER(workers.drain), 0)},
+      {"workers.sandbox",
+       "YESNO",
+       {"yes"},
+       false,
+       "Whether workers are confined to the system calls that relaying takes, and to a bounded memory. A "
+       "worker that makes another call is killed, and the log names the call (yes, no).",
+       yesNo(MEMBER(workers.sandbox))},
       {"limits.per-source",
        "N",
        {"0"},
@@ -353,9 +418,18 @@ std::vector<Option> makeTable() {
        "RULE",
        {"permit from 127.0.0.0/8,[::1]"},
        true,
-       "permit|deny [from PATTERN] [to PATTERN] [command LIST] [user LIST]. The first rule that matches "
+       "permit|deny [from PATTERN] [to PATTERN] [command LIST] [user LIST] [group LIST] [auth LIST] [tls "
+       "yes|no] [time Mon-Fri/08:00-18:00] [log] [sessions N] [per-user N] [per-source N]. The first rule "
+       "that matches "
        "decides; where none does the answer is no.",
        addRule},
+      {"access.group",
+       "NAME USER[,USER...]",
+       {},
+       true,
+       "Users that rules may name by a group. A group that is not listed here is one of the system, whose "
+       "members are read at the start and at a reload.",
+       addGroup},
       {"resolver.nameserver",
        "ADDRESS[:PORT]",
        {},
@@ -610,6 +684,7 @@ Result<LoadedConfig> loadConfig(const std::string& file, const Overrides& overri
   if (const auto checked = checkWhole(loaded.config); !checked) {
     return invalid((file.empty() ? "command line" : file) + ": " + checked.error().detail);
   }
+  if (const auto resolved = resolveGroups(loaded.config); !resolved) return resolved.error();
   loaded.config.access = AccessRules(std::move(loaded.config.rules));
   return loaded;
 }

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@
 #include "gateway/relay.h"
 #include "gateway/tls_config.h"
 #include "lib/address.h"
+#include "lib/pattern.h"
 
 namespace crossgate {
 
@@ -34,7 +36,7 @@ struct ListenerConfig {
   bool tls = false;    ///< the client begins with a TLS handshake
   bool socks4 = true;  ///< and 4A
   bool socks5 = true;
-  bool operator==(const ListenerConfig&) const = default;
+  std::optional<Pattern> proxyFrom{};  ///< who sends a PROXY header first (proxy_header.h)
 };
 
 struct WorkersConfig {
@@ -45,6 +47,7 @@ struct WorkersConfig {
   unsigned relays = 0;    ///< relays one worker serves when all workers are busy
   unsigned lifetime = 0;  ///< relays after which a worker is replaced; 0: never
   std::chrono::seconds drain{};
+  bool sandbox = true;  ///< workers may make only the system calls that they need
 };
 
 struct LimitsConfig {
@@ -79,7 +82,8 @@ struct Config {
   WorkersConfig workers;
   LimitsConfig limits;
   AuthConfig auth;
-  std::vector<AccessRule> rules;  ///< moved into `access` once complete
+  std::vector<AccessRule> rules;                        ///< moved into `access` once complete
+  std::map<std::string, std::set<std::string>> groups;  ///< of [access], by name
   AccessRules access;
   std::vector<std::string> nameservers;
   DialOptions dial;

@@ -29,6 +29,7 @@
 namespace crossgate {
 
 class Log;
+class RuleLedger;
 struct Config;
 
 /// A client on its way to a worker.
@@ -61,6 +62,7 @@ struct WorkerStart {
   Fd orders;       ///< its end of the socketpair
   int wakeMaster;  ///< the eventfd
   int questions;   ///< for the auth helper (auth_protocol.h); -1 where there is none
+  RuleLedger& ledger;
 };
 
 /// The life of a worker process; returns when its work is done.

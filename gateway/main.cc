@@ -3,6 +3,7 @@
 #include <config.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -12,9 +13,11 @@
 #include "gateway/auth_helper.h"
 #include "gateway/command_line.h"
 #include "gateway/config.h"
+#include "gateway/explain_command.h"
 #include "gateway/master.h"
 #include "gateway/passwd_command.h"
 #include "gateway/process.h"
+#include "gateway/sandbox.h"
 #include "gateway/secrets.h"
 #include "gateway/ticket_keys.h"
 #include "gateway/worker.h"
@@ -72,6 +75,12 @@ int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
         .field("reason", "no user is configured");
   }
 
+  if (const auto prepared = prepareSandbox(); !prepared) {
+    log->line(LogLevel::warning)
+        .field("event", "no sandbox for workers")
+        .field("reason", prepared.error().detail);
+  }
+
   std::optional<Daemon> daemon;
   if (!line.foreground) {
     auto detached = Daemon::detach();
@@ -88,7 +97,10 @@ int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
 
 int run(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "passwd") return runPasswdCommand({argv + 2, argv + argc});
-  auto line = parseCommandLine(argc, argv);
+  // `explain` has options of its own; those before the word choose the configuration.
+  char** const explain = std::find_if(argv + std::min(argc, 1), argv + argc,
+                                      [](const char* word) { return std::string_view(word) == "explain"; });
+  auto line = parseCommandLine(static_cast<int>(explain - argv), argv);
   if (!line) {
     complain(line.error());
     return 2;
@@ -97,6 +109,11 @@ int run(int argc, char** argv) {
     case CommandLine::Action::help: printHelp(std::cout); return EXIT_SUCCESS;
     case CommandLine::Action::version: std::cout << PACKAGE_STRING << '\n'; return EXIT_SUCCESS;
     default: break;
+  }
+  if (explain != argv + argc) {
+    const auto loaded = loadConfig(line->configFile(), line->overrides);
+    if (!loaded) return complain(loaded.error());
+    return runExplainCommand(loaded->config, {explain + 1, argv + argc}, std::cout);
   }
   if (line->action == CommandLine::Action::dump) {  // needs no secrets, and not the rights to read them
     const auto loaded = loadConfig(line->configFile(), line->overrides);

@@ -95,7 +95,11 @@ void Master::onClients(Listener& listener, std::uint16_t index) {
 }
 
 void Master::admit(Accepted accepted, std::uint16_t listener) {
-  if (!sources_.enter(accepted.peer.address, current().config().limits.perSource)) return refuse(accepted);
+  const Config& config = current().config();
+  // A load balancer is not the source of the clients it brings.
+  const auto& proxies = config.listeners.at(listener).proxyFrom;
+  const unsigned limit = proxies && proxies->matches(accepted.peer.unmapped()) ? 0 : config.limits.perSource;
+  if (!sources_.enter(accepted.peer.address, limit)) return refuse(accepted);
   current().offer({std::move(accepted.fd), accepted.peer, 0, listener});
 }
 

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "gateway/process.h"
+#include "gateway/sandbox.h"
 
 namespace crossgate {
 namespace {
@@ -40,6 +41,7 @@ Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<const Log> log,
       log_(std::move(log)),
       services_(std::move(services)),
       scoreboard_(config_->workers.max, config_->workers.relays),
+      ledger_(config_->workers.max, config_->workers.relays, config_->access.haveLimits()),
       helper_(config_->auth, *log_, services_.helperMain, services_.forkChild),
       workers_(config_->workers.max) {
   idle_.reserve(workers_.size());
@@ -179,8 +181,8 @@ bool Pool::spawn() {
   scoreboard_.reset(index);
 
   const pid_t pid = services_.forkChild({theirs.get(), helper_.questions()}, [&] {
-    services_.workerMain(
-        {*config_, *log_, scoreboard_, index, std::move(theirs), services_.wakeMaster, helper_.questions()});
+    services_.workerMain({*config_, *log_, scoreboard_, index, std::move(theirs), services_.wakeMaster,
+                          helper_.questions(), ledger_});
   });
   const int error = errno;
   if (pid < 0) {
@@ -240,12 +242,16 @@ bool Pool::reap(pid_t pid, int status) {
     auto line = log_->line(LogLevel::error);
     line.field("event", "worker died").field("pid", static_cast<std::uint64_t>(pid));
     describeEnd(line, status);
+    if (const int violation = scoreboard_.violation(index).load(); violation != 0) {
+      line.field("forbidden_call", systemCallName(violation - 1));
+    }
     line.field("relays_lost", std::uint64_t{lost});
   }
   for (Scoreboard::Ticket ticket = 0; ticket < tickets_.size(); ++ticket) {
     if (tickets_[ticket].inUse && tickets_[ticket].worker == index) release(ticket);
   }
   noteDeath(*found, normal);
+  ledger_.wipe(index);
   retire(index);
   std::erase(outboxes_, index);  // what it was not sent is lost with it
   *found = Worker{};

@@ -21,6 +21,7 @@
 #include "gateway/handover.h"
 #include "gateway/helper_process.h"
 #include "gateway/log.h"
+#include "gateway/rule_ledger.h"
 #include "gateway/scoreboard.h"
 
 namespace crossgate {
@@ -101,6 +102,7 @@ class Pool {
   std::unique_ptr<const Log> log_;
   Services services_;
   Scoreboard scoreboard_;
+  RuleLedger ledger_;
   HelperProcess helper_;
   std::vector<Worker> workers_;
   std::vector<unsigned> idle_;  // the worker that became idle last is at the end

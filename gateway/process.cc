@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -76,7 +75,6 @@ Result<void> become(const SystemUser& user) {
   if (setgroups(groups.size(), groups.data()) != 0) return systemError("setgroups", errno);
   if (setresgid(user.gid, user.gid, user.gid) != 0) return systemError("setresgid", errno);
   if (setresuid(user.uid, user.uid, user.uid) != 0) return systemError("setresuid", errno);
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return systemError("no_new_privs", errno);
   return {};
 }
 

@@ -34,7 +34,7 @@ struct SystemUser {
 };
 /// Failure::invalid when there is no such user.
 Result<SystemUser> findSystemUser(const std::string& user);
-/// Becomes that user for good, and can gain no privilege by exec any more (no_new_privs).
+/// Becomes that user for good.
 Result<void> become(const SystemUser& user);
 
 /// Goes into the background: the parent waits for the child's word and exits with it.

@@ -43,6 +43,9 @@ Scoreboard::Ticket Scoreboard::ticketOf(unsigned worker, std::uint64_t n) const 
   return place(worker, n).load(std::memory_order_relaxed);
 }
 
-void Scoreboard::reset(unsigned worker) noexcept { slots_[worker].finished.store(0); }
+void Scoreboard::reset(unsigned worker) noexcept {
+  slots_[worker].finished.store(0);
+  slots_[worker].violation.store(0);
+}
 
 }  // namespace crossgate

@@ -19,6 +19,7 @@ class Scoreboard {
 
   struct alignas(64) Slot {
     std::atomic<std::uint64_t> finished{0};
+    std::atomic<int> violation{0};  // see sandbox.h
   };
 
   /// Throws std::bad_alloc when the kernel gives no memory.
@@ -32,6 +33,8 @@ class Scoreboard {
   /// The master's side: how many have ended so far, and the ticket of the n-th of them.
   std::uint64_t finished(unsigned worker) const noexcept;
   Ticket ticketOf(unsigned worker, std::uint64_t n) const noexcept;
+  /// Where a worker that breaks out of its sandbox notes the system call.
+  std::atomic<int>& violation(unsigned worker) noexcept { return slots_[worker].violation; }
   /// A slot gets a new worker.
   void reset(unsigned worker) noexcept;
 

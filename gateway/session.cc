@@ -7,6 +7,7 @@
 #include "gateway/bind.h"
 #include "gateway/dial.h"
 #include "gateway/negotiate.h"
+#include "gateway/proxy_header.h"
 #include "gateway/resolve.h"
 #include "gateway/secrets.h"
 #include "gateway/tls_stream.h"
@@ -30,7 +31,8 @@ std::string claimedUser(const std::string& userId) { return userId.empty() ? "" 
 Session::Session(Services& services, Client client, std::string id)
     : services_(services),
       listener_(services.config.listeners.at(client.listener)),
-      client_(std::make_unique<PlainStream>(services.loop, std::move(client.fd))) {
+      client_(std::make_unique<PlainStream>(services.loop, std::move(client.fd))),
+      claims_(services.rules) {
   record_.id = std::move(id);
   record_.client = client.peer.unmapped();
 }
@@ -47,6 +49,7 @@ Task<void> Session::run() {
 // The conversation up to the request.
 Task<Result<void>> Session::begin() {
   const Deadline deadline = in(services_.config.timeouts.negotiate);
+  if (auto introduced = co_await introduce(deadline); !introduced) co_return introduced;
   if (const auto secured = co_await secure(deadline); !secured) co_return secured;
   const auto version = co_await recogniseVersion(*client_, inbox_, deadline);
   if (!version) co_return version.error();
@@ -66,6 +69,15 @@ Task<Result<void>> Session::begin() {
   if (record_.who.user.empty()) record_.who.user = claimedUser(request_.userId);
   record_.command = request_.command;
   record_.destination = request_.destination;
+  co_return Result<void>{};
+}
+
+// Behind a load balancer: whose client this is.
+Task<Result<void>> Session::introduce(Deadline deadline) {
+  if (!listener_.proxyFrom || !listener_.proxyFrom->matches(record_.client)) co_return Result<void>{};
+  const auto header = co_await receive(*client_, inbox_, decodeProxyHeader, deadline, longestProxyHeader);
+  if (!header) co_return header.error();
+  if (header->client) record_.client = header->client->unmapped();
   co_return Result<void>{};
 }
 
@@ -120,11 +132,12 @@ Result<void> Session::judge() {
   if (auto safe = checkUdp(); !safe) return safe;
   asked_.emplace(Authorization{services_.config.access,
                                services_.ownAddresses,
-                               {record_.client, record_.who.user},
+                               {record_.client, record_.who.user, record_.who.method, !record_.tls.empty()},
                                request_.command,
-                               request_.destination});
-  // What an association asks for is known datagram by datagram.
-  if (request_.command == Command::udp) return asked_->rules.judgeCommand(asked_->subject, Command::udp);
+                               request_.destination,
+                               claims_,
+                               services_.log,
+                               record_.id});
   return authorize(*asked_);
 }
 

@@ -32,6 +32,7 @@ struct Services {
   PipePool& pipes;
   OwnAddresses& ownAddresses;
   LoginDesk& loginDesk;
+  RulePage& rules;
 };
 
 class Session {
@@ -45,6 +46,7 @@ class Session {
 
  private:
   Task<Result<void>> begin();
+  Task<Result<void>> introduce(Deadline deadline);
   Task<Result<void>> secure(Deadline deadline);
   Result<void> checkUdp() const;
   Task<Result<void>> identify(Deadline deadline);
@@ -66,7 +68,8 @@ class Session {
   std::unique_ptr<Stream> client_;
   Inbox inbox_;
   ClientRequest request_;
-  bool owesReply_ = false;              // the client waits for the outcome of its request
+  bool owesReply_ = false;  // the client waits for the outcome of its request
+  RuleClaims claims_;
   std::optional<Authorization> asked_;  // the request as the rules see it
   unsigned strangers_ = 0;              // peers that a BIND has turned away
   RelayRecord record_;

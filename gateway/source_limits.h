@@ -14,11 +14,10 @@ class SourceLimits {
   /// Counts one more relay of a source; false, and not counted, when it has `limit` already (0: none).
   bool enter(const IpAddress& source, unsigned limit);
   void leave(const IpAddress& source);
-
- private:
-  // A host has an IPv4 address, or all of an IPv6 /64.
+  /// What counts as one source: an IPv4 address, or all of an IPv6 /64, since a host may have it all.
   static IpAddress keyOf(const IpAddress& source);
 
+ private:
   std::map<IpAddress, unsigned> relays_;
 };
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/worker.h"
 
+#include <linux/capability.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <array>
+#include <ctime>
 #include <list>
 #include <utility>
 
+#include "gateway/privilege.h"
 #include "gateway/process.h"
+#include "gateway/sandbox.h"
 #include "gateway/session.h"
 
 namespace crossgate {
@@ -22,7 +26,8 @@ class Worker {
       : start_(std::move(start)),
         resolver_(loop_, start_.config.nameservers),
         loginDesk_(loop_, start_.questions),
-        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_, loginDesk_},
+        rules_(start_.ledger, start_.index),
+        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_, loginDesk_, rules_},
         orders_(loop_, start_.orders.get(), EV_READ | EV_PERSIST, &Worker::onOrders, this) {
     orders_.add();
   }
@@ -123,6 +128,7 @@ class Worker {
   PipePool pipes_;
   OwnAddresses own_;
   LoginDesk loginDesk_;
+  RulePage rules_;
   Services services_;
   Event orders_;
   std::list<Running> sessions_;
@@ -134,20 +140,41 @@ class Worker {
   Deadline quietUntil_{};
 };
 
+// A relay needs some 200 KiB at most while octets are on their way; a process needs to start with.
+constexpr std::size_t memoryPerRelay = 1024 * 1024;
+constexpr std::size_t memoryToStart = 1024UL * 1024 * 1024;
+
+// Gives up everything that relaying does not take.
+Result<void> confine(const WorkerStart& start) {
+  hideMemory();
+  tzset();  // reads its file while that is no question
+  const bool isRoot = geteuid() == 0;
+  Result<SystemUser> user = isRoot && !start.config.user.empty() ? findSystemUser(start.config.user)
+                                                                 : Result<SystemUser>(SystemUser{});
+  if (!user) return user.error();
+  if (user->name.empty()) {
+    if (auto kept = keepOnlyCapabilities({}); !kept) return kept;
+  } else {
+    // The change of the user drops these, which it takes itself.
+    if (auto kept = keepOnlyCapabilities({CAP_SETUID, CAP_SETGID}); !kept) return kept;
+    if (auto became = become(*user); !became) return became;
+  }
+  hideMemory();  // the change of the user has made it visible again
+  if (!start.config.workers.sandbox || !hasSandbox()) return {};
+  limitMemory(memoryToStart + start.config.workers.relays * memoryPerRelay);
+  return enterSandbox(start.scoreboard.violation(start.index));
+}
+
 }  // namespace
 
 void runWorker(WorkerStart start) {
   // The master alone answers signals; a terminal or a service manager sends them to all of us.
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
-  if (!start.config.user.empty() && geteuid() == 0) {
-    const auto user = findSystemUser(start.config.user);
-    const Result<void> became = user ? become(*user) : Result<void>(user.error());
-    if (!became) {
-      start.log.line(LogLevel::error)
-          .field("event", "cannot drop privileges")
-          .field("reason", became.error().detail);
-      _exit(1);
-    }
+  if (const auto confined = confine(start); !confined) {
+    start.log.line(LogLevel::error)
+        .field("event", "cannot drop privileges")
+        .field("reason", confined.error().detail);
+    _exit(1);
   }
   Worker(std::move(start)).run();
 }

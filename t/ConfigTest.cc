@@ -154,7 +154,7 @@ class ConfigTest : public CppUnit::TestFixture {
       return loaded->config.access
           .judgeAddress(subject, Command::connect, nullptr, *IpAddress::parse("198.51.100.1"), 80,
                         [](const IpAddress&) { return false; })
-          .has_value();
+          .permitted;
     };
     CPPUNIT_ASSERT(judged("127.0.0.1:5000"));
     CPPUNIT_ASSERT(judged("[::1]:5000"));
