@@ -33,12 +33,12 @@ Result<void> judge(const Authorization& asked, const IpAddress& address) {
 
 }  // namespace
 
+Result<void> authorizeCommand(const Authorization& asked) {
+  return conclude(asked, asked.rules.judgeCommand(asked.subject, asked.command),
+                  asked.destination.toString());
+}
+
 Result<void> authorize(const Authorization& asked) {
-  // What an association asks for is known datagram by datagram.
-  if (asked.command == Command::udp) {
-    return conclude(asked, asked.rules.judgeCommand(asked.subject, asked.command),
-                    asked.destination.toString());
-  }
   if (const IpAddress* address = asked.destination.address()) return judge(asked, *address);
   const std::string& name = *asked.destination.name();
   return conclude(asked, asked.rules.judgeName(asked.subject, asked.command, name, asked.destination.port),

@@ -23,6 +23,9 @@ struct Authorization {
   const std::string& relay;  ///< its id, for rules that log
 };
 
+/// The verdict on a command whose destinations are not known yet: denied when none could be permitted.
+Result<void> authorizeCommand(const Authorization& asked);
+
 /// The verdict before resolution.  An address is judged here for good, a name only as a name.
 Result<void> authorize(const Authorization& asked);
 

@@ -138,6 +138,8 @@ Result<void> Session::judge() {
                                claims_,
                                services_.log,
                                record_.id});
+  // What an association asks for is known datagram by datagram.
+  if (request_.command == Command::udp) return authorizeCommand(*asked_);
   return authorize(*asked_);
 }
 
