@@ -8,26 +8,28 @@
 
 namespace crossgate::socksify {
 
-Result<socks5::Reply> askGateway(const socks5::Request& request, HiddenSocket* socket) noexcept {
+Result<socks5::Reply> askGateway(const socks5::Request& request, HiddenSocket* socket,
+                                 std::unique_ptr<GatewayLink>* kept) {
   SocksLib& lib = SocksLib::get();
   if (!lib.trouble().empty()) return Error{Failure::general, lib.trouble()};
   auto gateway = lib.gatewayAddresses();
   if (!gateway) return gateway.error();
-  GatewayLink link(lib.clientOptions(), request, *std::move(gateway));
+  auto link = std::make_unique<GatewayLink>(lib.clientOptions(), request, *gateway, Family::ipv4);
   const auto deadline = Clock::now() + lib.config().timeout;
   for (;;) {
-    auto progress = link.advance();
+    auto progress = link->advance();
     if (!progress) return progress.error();
     if (*progress == GatewayLink::Progress::done) break;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) return Error{Failure::timedOut, "the gateway gave no answer"};
-    pollfd ready{link.fd(), link.events(), 0};
+    pollfd ready{link->fd(), link->events(), 0};
     real().poll(&ready, 1, static_cast<int>(left));
   }
-  const socks5::Reply reply = link.reply();
+  const socks5::Reply reply = link->reply();
   if (reply.code != socks5::ReplyCode::succeeded)
     return Error{socks5::failureOf(reply.code), "the gateway refused"};
-  if (socket != nullptr) *socket = link.takeSocket();
+  if (socket != nullptr) *socket = link->takeSocket();
+  if (kept != nullptr) *kept = std::move(link);
   return reply;
 }
 

@@ -16,9 +16,11 @@
 #include <algorithm>
 
 #include "socksify/association.h"
+#include "socksify/background.h"
 #include "socksify/datagram.h"
 #include "socksify/pending.h"
 #include "socksify/real.h"
+#include "socksify/servers.h"
 #include "socksify/socks_lib.h"
 #include "socksify/swap.h"
 
@@ -93,16 +95,16 @@ class GatewayConnect {
   socks5::Request request() const { return {socks5::Command::connect, destination_}; }
 
   int startInBackground(const std::vector<Endpoint>& gateway) {
-    link_ = std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway);
+    link_ = std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, shown_.family);
     if (auto progress = link_->advance(); !progress)
       return fail(failureOf(*link_, progress.error(), destination_));
-    if (!makePending(fd_)) return -1;
+    if (!makePending(fd_) && !replaceByPending(fd_, toAf(shown_.family))) return -1;
     return continueInBackground(EINPROGRESS);
   }
 
   int continueInBackground(int result) {
     noteFamilyOfOwnSocket();
-    if (addPending(fd_, std::move(link_), shown_, deadline_)) return fail(result);
+    if (addPending(fd_, std::move(link_), shown_, destination_, deadline_)) return fail(result);
     disconnect(fd_);
     return -1;
   }
@@ -110,8 +112,8 @@ class GatewayConnect {
   int runHere(const std::vector<Endpoint>& gateway) {
     borrowing_ = canBorrow(gateway);
     link_ = borrowing_
-                ? std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, fd_, shown_.family)
-                : std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway);
+                ? std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, shown_.family, fd_)
+                : std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, shown_.family);
     const auto patience = std::min(deadline_, sendTimeout());
     for (;;) {
       auto progress = link_->advance();
@@ -140,10 +142,8 @@ class GatewayConnect {
   int leaveToBackground(int result) {
     if (borrowing_) {
       if (!link_->keepOwnDuplicate()) return giveUp(result);
-      HiddenSocket placeholder(real().socket(toAf(shown_.family), SOCK_STREAM | SOCK_CLOEXEC, 0));
-      if (!makePending(placeholder.get())) return giveUp(result);
-      swapUnder({fd_}, std::move(placeholder));
-    } else if (!makePending(fd_)) {
+      if (!replaceByPending(fd_, toAf(shown_.family))) return giveUp(result);
+    } else if (!makePending(fd_) && !replaceByPending(fd_, toAf(shown_.family))) {
       return giveUp(result);
     }
     return continueInBackground(result);
@@ -159,6 +159,7 @@ class GatewayConnect {
     noteFamilyOfOwnSocket();
     lib_.sockets().remember(socketCookie(link_->fd()), shown_);
     if (!borrowing_) swapUnder({fd_}, link_->takeSocket());
+    noteConnection(fd_, destination_, shown_.peer);
     settled(fd_);
     return 0;
   }
@@ -223,7 +224,7 @@ bool isConnected(int fd) noexcept {
 }
 
 int connectStream(int fd, const sockaddr* address, socklen_t length, const Endpoint& peer) {
-  if (isPending(fd)) return fail(EALREADY);
+  if (isConnecting(fd)) return fail(EALREADY);
   if (isConnected(fd)) return fail(EISCONN);
   if (const int error = settleEarlierFailure(fd); error != 0) return fail(error);
   Route route = SocksLib::get().routeTo(peer, true);
@@ -253,6 +254,10 @@ int socketOption(int fd, int option) noexcept {
   int value = -1;
   socklen_t length = sizeof value;
   return real().getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
+Family familyOfSocket(int fd) noexcept {
+  return socketOption(fd, SO_DOMAIN) == AF_INET ? Family::ipv4 : Family::ipv6;
 }
 
 int connectSocket(int fd, const sockaddr* address, socklen_t length) {

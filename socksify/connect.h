@@ -4,6 +4,8 @@
 
 #include <sys/socket.h>
 
+#include "lib/address.h"
+
 namespace crossgate::socksify {
 
 /// connect(2) with its errno, for a socket and address of any kind.  A cancellation point.
@@ -11,5 +13,8 @@ int connectSocket(int fd, const sockaddr* address, socklen_t length);
 
 /// An integer socket option; -1 when `fd` is no socket.
 int socketOption(int fd, int option) noexcept;
+
+/// The family of an internet socket.
+Family familyOfSocket(int fd) noexcept;
 
 }  // namespace crossgate::socksify

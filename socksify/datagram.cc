@@ -41,10 +41,6 @@ bool isInternet(const void* address, socklen_t length) noexcept {
   return family == AF_INET || family == AF_INET6;
 }
 
-Family familyOf(int fd) noexcept {
-  return socketOption(fd, SO_DOMAIN) == AF_INET ? Family::ipv4 : Family::ipv6;
-}
-
 // A message's parts, with room for a header before them.
 std::vector<iovec> withHeader(void* header, std::size_t octets, const msghdr& message) {
   std::vector<iovec> parts;
@@ -56,15 +52,24 @@ std::vector<iovec> withHeader(void* header, std::size_t octets, const msghdr& me
 
 // ---- the socket and the relay's family ----------------------------------------------------------
 
-// The relay's address as the socket under `fd` can use it.  An IPv4 socket that has to reach an IPv6
-// relay is replaced by an IPv6 one, bound to the same port.
+// True when the socket can send to an address of that family.
+bool reaches(int fd, Family family) noexcept {
+  if (familyOfSocket(fd) == family) return true;
+  if (family == Family::ipv6) return false;
+  int only = 0;
+  socklen_t length = sizeof only;
+  real().getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &length);
+  // An IPv6 socket that is not bound yet may still become one for both.
+  const int off = 0;
+  return only == 0 || real().setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0;
+}
+
+// The relay's address as the socket under `fd` can use it.  A socket that can't reach the relay's
+// family is replaced by one that reaches both, bound to the same port.
 Endpoint reachable(int fd, const Endpoint& relay) {
-  if (familyOf(fd) == Family::ipv6) {
-    const int off = 0;
-    if (relay.address.isV4()) real().setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    return {relay.address.mapped(), relay.port};
+  if (reaches(fd, relay.address.family())) {
+    return familyOfSocket(fd) == Family::ipv6 ? Endpoint{relay.address.mapped(), relay.port} : relay;
   }
-  if (relay.address.isV4()) return relay;
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   real().getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
@@ -77,7 +82,7 @@ Endpoint reachable(int fd, const Endpoint& relay) {
   moveAssociation(socketCookie(fd), replacement.cookie());
   swapUnder({fd}, std::move(replacement));
   real().bind(fd, reinterpret_cast<const sockaddr*>(&storage), length);
-  return relay;
+  return {relay.address.mapped(), relay.port};
 }
 
 int connectTo(int fd, const Endpoint& endpoint) {

@@ -63,16 +63,16 @@ void HiddenSocket::reset() noexcept {
 }
 
 GatewayLink::GatewayLink(SocksClient::Options options, socks5::Request request,
-                         std::vector<Endpoint> gateway) noexcept
-    : client_(SocksClient::create(std::move(options), std::move(request))), gateway_(std::move(gateway)) {}
+                         const std::vector<Endpoint>& gateway, Family family) noexcept
+    : client_(SocksClient::create(std::move(options), std::move(request))) {
+  for (const Endpoint& endpoint : gateway) gateway_.push_back(inFamily(endpoint, family));
+}
 
-GatewayLink::GatewayLink(SocksClient::Options options, socks5::Request request, std::vector<Endpoint> gateway,
-                         int programSocket, Family family) noexcept
-    : GatewayLink(std::move(options), std::move(request), {}) {
+GatewayLink::GatewayLink(SocksClient::Options options, socks5::Request request,
+                         const std::vector<Endpoint>& gateway, Family family, int programSocket) noexcept
+    : GatewayLink(std::move(options), std::move(request), gateway, family) {
   borrowed_ = programSocket;
-  for (const Endpoint& endpoint : gateway) {
-    if (family == Family::ipv6 || endpoint.address.isV4()) gateway_.push_back(inFamily(endpoint, family));
-  }
+  std::erase_if(gateway_, [family](const Endpoint& endpoint) { return endpoint.address.family() != family; });
 }
 
 short GatewayLink::events() const noexcept {

@@ -44,11 +44,13 @@ class GatewayLink {
  public:
   enum class Progress : std::uint8_t { pending, done };
 
-  /// On a socket of its own; every address of the Gateway is tried in turn.
-  GatewayLink(SocksClient::Options options, socks5::Request request, std::vector<Endpoint> gateway) noexcept;
+  /// On a socket of its own; every address of the Gateway is tried in turn.  With `family` ipv6 all of
+  /// them on IPv6 sockets, so that one may take the place of a program's IPv6 socket.
+  GatewayLink(SocksClient::Options options, socks5::Request request, const std::vector<Endpoint>& gateway,
+              Family family) noexcept;
   /// On the program's socket, whose family's addresses alone are tried.
-  GatewayLink(SocksClient::Options options, socks5::Request request, std::vector<Endpoint> gateway,
-              int programSocket, Family family) noexcept;
+  GatewayLink(SocksClient::Options options, socks5::Request request, const std::vector<Endpoint>& gateway,
+              Family family, int programSocket) noexcept;
 
   /// Goes as far as it can without waiting.  An Error ends it.
   Result<Progress> advance();

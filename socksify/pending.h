@@ -2,11 +2,11 @@
 // Pending connections: what connect() on a non-blocking socket leaves behind.
 //
 // The program's socket is made a placeholder that stays in SYN_SENT (swap.h), so that poll, select and
-// epoll are silent by themselves and connect() gives EALREADY.  One helper thread, with all signals
-// blocked, holds the conversations with the Gateway, each on a socket of its own; it lives while there
-// are any.  When one ends, its socket takes the placeholder's place: a connected one, or one whose
-// connection was refused, which the kernel reports in its own way.  What the program polls then fires
-// once.  A program that sleeps in poll() or select() is woken and looks again (waits.cc).
+// epoll are silent by themselves and connect() gives EALREADY.  The helper (background.h) holds the
+// conversation with the Gateway on a socket of its own.  When it ends, that socket takes the
+// placeholder's place: a connected one, or one whose connection was refused, which the kernel reports
+// in its own way.  What the program polls then fires once.  A program that sleeps in poll() or
+// select() is woken and looks again (waits.cc).
 //
 // Closing the descriptor ends the conversation.  A conversation does not survive fork() in the child.
 #pragma once
@@ -22,21 +22,10 @@ namespace crossgate::socksify {
 /// Hands a conversation over to the helper; `fd` is a placeholder already.  False with errno EAGAIN
 /// when no thread can be had.
 bool addPending(int fd, std::unique_ptr<GatewayLink> link, const ShownSocket& shown,
-                Clock::time_point deadline) noexcept;
+                const Destination& destination, Clock::time_point deadline) noexcept;
 
-/// True when there may be pending connections at all: one load.
-bool anyPending() noexcept;
 /// The number of swaps so far: poll() compares it to learn whether to look again.
 unsigned swapCount() noexcept;
-bool isPending(int fd) noexcept;
-
-/// dup(): the new number follows its connection.
-void duplicated(int from, int to) noexcept;
-/// close(), or the target of dup2(): the number leaves its connection.
-void leftBehind(int fd) noexcept;
-
-/// Keeps forks safe; called once.
-void watchForks() noexcept;
 
 /// The errno of a failed conversation, told with `verbose`.
 int failureOf(const GatewayLink& link, const Error& error, const Destination& destination) noexcept;

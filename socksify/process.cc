@@ -6,7 +6,7 @@
 
 #include <atomic>
 
-#include "socksify/pending.h"
+#include "socksify/background.h"
 
 namespace crossgate::socksify {
 namespace {

@@ -9,9 +9,10 @@
 #include <cstring>
 
 #include "socksify/association.h"
-#include "socksify/pending.h"
+#include "socksify/background.h"
 #include "socksify/process.h"
 #include "socksify/real.h"
+#include "socksify/servers.h"
 #include "socksify/socks_lib.h"
 #include "socksify/swap.h"
 
@@ -48,7 +49,7 @@ int nameSocket(int fd, sockaddr* address, socklen_t* length, bool peer) {
 }
 
 int errorOfSocket(int fd, void* value, socklen_t* length) {
-  if (isPending(fd)) {
+  if (isConnecting(fd)) {
     *static_cast<int*>(value) = 0;
     *length = sizeof(int);
     return 0;
@@ -75,7 +76,7 @@ int domainOfSocket(int fd, void* value, socklen_t* length) {
 
 // True when nothing of ours hangs on the number: the way of nearly every call.
 bool isOrdinary(int fd) noexcept {
-  return (!mayConnect(fd) && !mayBeAssociated(fd) && !anyPending()) || inVforkChild();
+  return (!mayConnect(fd) && !mayBeAssociated(fd) && !anyJobs()) || inVforkChild();
 }
 
 int followed(int from, int to) noexcept {
@@ -108,6 +109,7 @@ int getpeername(int fd, sockaddr* address, socklen_t* length) noexcept {
 }
 
 int getsockname(int fd, sockaddr* address, socklen_t* length) noexcept {
+  meetAtGateway(fd);
   return nameSocket(fd, address, length, false);
 }
 

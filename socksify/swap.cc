@@ -154,8 +154,25 @@ void copySocketOptions(int from, int to) noexcept {
   copyBufferSizes(from, to);
 }
 
-// A connection attempt to port 0, where nobody can listen, whose answer a filter drops.  No privilege
-// is needed for it, and no second socket.
+namespace {
+
+// A connection attempt to port 0, where nobody can listen.  A host without ::1 is asked for 127.0.0.1
+// in its IPv6 form.
+bool connectToNobody(int fd, int family) noexcept {
+  const IpAddress ipv4 = IpAddress::loopback(Family::ipv4);
+  const IpAddress candidates[] = {family == AF_INET ? ipv4 : IpAddress::loopback(Family::ipv6), ipv4.mapped()};
+  for (const IpAddress& candidate : candidates) {
+    sockaddr_storage storage;
+    const socklen_t length = Endpoint{candidate, 0}.toSockaddr(storage);
+    if (candidate.family() != (family == AF_INET ? Family::ipv4 : Family::ipv6)) continue;
+    if (real().connect(fd, reinterpret_cast<const sockaddr*>(&storage), length) != 0 && errno == EINPROGRESS) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// A filter drops the answer.  No privilege is needed for it, and no second socket.
 bool makePending(int fd) noexcept {
   sock_filter dropAll = BPF_STMT(BPF_RET | BPF_K, 0);
   sock_fprog program{1, &dropAll};
@@ -165,25 +182,26 @@ bool makePending(int fd) noexcept {
   if (real().setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) return false;
   const int flags = real().fcntl(fd, F_GETFL);
   if ((flags & O_NONBLOCK) == 0) real().fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-  sockaddr_storage storage;
-  length =
-      Endpoint{IpAddress::loopback(domain == AF_INET ? Family::ipv4 : Family::ipv6), 0}.toSockaddr(storage);
-  const bool pending =
-      real().connect(fd, reinterpret_cast<const sockaddr*>(&storage), length) != 0 && errno == EINPROGRESS;
+  const bool pending = connectToNobody(fd, domain);
+  const int error = errno;
   if ((flags & O_NONBLOCK) == 0) real().fcntl(fd, F_SETFL, flags);
-  if (!pending) {
-    const int ignored = 0;
-    real().setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
-  }
-  return pending;
+  if (pending) return true;
+  const int ignored = 0;
+  real().setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
+  errno = error;
+  return false;
+}
+
+bool replaceByPending(int fd, int family) noexcept {
+  HiddenSocket placeholder(real().socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!makePending(placeholder.get())) return false;
+  swapUnder({fd}, std::move(placeholder));
+  return true;
 }
 
 HiddenSocket makeRefused(int family) noexcept {
   HiddenSocket refused(real().socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  sockaddr_storage storage;
-  const socklen_t length =
-      Endpoint{IpAddress::loopback(family == AF_INET ? Family::ipv4 : Family::ipv6), 0}.toSockaddr(storage);
-  real().connect(refused.get(), reinterpret_cast<const sockaddr*>(&storage), length);
+  connectToNobody(refused.get(), family);
   return refused;
 }
 

@@ -18,6 +18,10 @@ void copySocketOptions(int from, int to) noexcept;
 /// gives EALREADY, send() and recv() give EAGAIN.  `fd` itself becomes that.  False: it can't.
 bool makePending(int fd) noexcept;
 
+/// The same by a new socket in the place of `fd`, where `fd` can't (it is bound to an address that has no
+/// way to the loopback).
+bool replaceByPending(int fd, int family) noexcept;
+
 /// A new socket of `family` whose connection was refused, as the kernel itself shows that.
 HiddenSocket makeRefused(int family) noexcept;
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "socksify/background.h"
 #include "socksify/gateway_link.h"
 #include "socksify/pending.h"
 #include "socksify/process.h"
@@ -90,13 +91,13 @@ using namespace crossgate::socksify;
 extern "C" {
 
 int poll(pollfd* fds, nfds_t count, int timeout) {
-  if (!anyPending()) return real().poll(fds, count, timeout);
+  if (!anyJobs()) return real().poll(fds, count, timeout);
   const timespec limit = fromMilliseconds(std::max(timeout, 0));
   return pollThroughSwaps(fds, count, timeout < 0 ? nullptr : &limit, nullptr);
 }
 
 int ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
-  if (!anyPending()) return real().ppoll(fds, count, timeout, mask);
+  if (!anyJobs()) return real().ppoll(fds, count, timeout, mask);
   return pollThroughSwaps(fds, count, timeout, mask);
 }
 
@@ -112,7 +113,7 @@ int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const sigset
 
 // Linux' select() leaves in `timeout` what is left of it.
 int select(int count, fd_set* read, fd_set* write, fd_set* except, timeval* timeout) {
-  if (!anyPending() || count < 0) return real().select(count, read, write, except, timeout);
+  if (!anyJobs() || count < 0) return real().select(count, read, write, except, timeout);
   const auto begun = Clock::now();
   timespec limit{};
   if (timeout != nullptr) limit = {timeout->tv_sec, timeout->tv_usec * 1000};
@@ -129,7 +130,7 @@ int select(int count, fd_set* read, fd_set* write, fd_set* except, timeval* time
 
 int pselect(int count, fd_set* read, fd_set* write, fd_set* except, const timespec* timeout,
             const sigset_t* mask) {
-  if (!anyPending() || count < 0) return real().pselect(count, read, write, except, timeout, mask);
+  if (!anyJobs() || count < 0) return real().pselect(count, read, write, except, timeout, mask);
   return selectThroughSwaps(count, read, write, except, timeout, mask);
 }
 
