@@ -52,7 +52,8 @@ int millisecondsUntil(Clock::time_point when) noexcept {
   constexpr auto longest = 1h;
   const auto now = Clock::now();
   if (when > now + longest) return static_cast<int>(std::chrono::milliseconds(longest).count());
-  return static_cast<int>(std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(when - now).count(), 0));
+  return static_cast<int>(
+      std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(when - now).count(), 0));
 }
 
 // False when it is time to leave.

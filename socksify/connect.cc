@@ -157,6 +157,7 @@ class GatewayConnect {
 
   int succeed() {
     noteFamilyOfOwnSocket();
+    if (const auto end = shownLocalEnd(link_->reply(), destination_, shown_.family)) shown_.local = end;
     lib_.sockets().remember(socketCookie(link_->fd()), shown_);
     if (!borrowing_) swapUnder({fd_}, link_->takeSocket());
     noteConnection(fd_, destination_, shown_.peer);

@@ -62,6 +62,9 @@ class PendingConnection final : public Job {
     std::erase_if(fds_, [this](int fd) { return socketCookie(fd) != cookie_; });
     HiddenSocket socket = error == 0 ? link_->takeSocket() : makeRefused(toAf(shown_.family));
     shown_.error = error;
+    if (error == 0) {
+      if (const auto end = shownLocalEnd(link_->reply(), destination_, shown_.family)) shown_.local = end;
+    }
     // Remembered first: the program may look as soon as the number changes hands.
     SocksLib::get().sockets().remember(socket.cookie(), shown_);
     swapUnder(fds_, std::move(socket));

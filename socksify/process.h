@@ -11,4 +11,8 @@ bool inVforkChild() noexcept;
 /// What has to be done once, when the library is loaded, and in the child after each fork().
 void noteProcess() noexcept;
 
+/// Our variables of the environment as they were when the library was loaded, for children whose
+/// environment was built anew: null-terminated, "NAME=value".
+const char* const* ownVariables() noexcept;
+
 }  // namespace crossgate::socksify

@@ -5,10 +5,10 @@
 // the very address that the connection has on this side.
 //
 // getsockname() or listen(), whichever comes first (BSD's ftp asks for its port before it listens), holds
-// the first half of the conversation; getsockname() then shows where the Gateway listens.  The helper waits for the second half.  When it has come the program's own listening socket
-// must become readable, so that select() and its kin see it: the helper connects to it, and accept()
-// gives out the Gateway's connection in place of that one.  Whoever else connects to the socket came
-// past the Gateway, and is turned away.
+// the first half of the conversation; getsockname() then shows where the Gateway listens.  The helper waits
+// for the second half.  When it has come the program's own listening socket must become readable, so that
+// select() and its kin see it: the helper connects to it, and accept() gives out the Gateway's connection in
+// place of that one.  Whoever else connects to the socket came past the Gateway, and is turned away.
 #include "socksify/servers.h"
 
 #include <fcntl.h>
@@ -38,7 +38,8 @@ namespace {
 struct ControlConnection {
   int fd = -1;
   std::uint64_t cookie = 0;
-  IpAddress local;
+  IpAddress local;  // the socket's own, unmapped
+  std::optional<IpAddress> shownLocal;
   Destination destination;
   Endpoint peer;
 };
@@ -76,14 +77,28 @@ std::optional<Endpoint> localOf(int fd) noexcept {
   return Endpoint::from(reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
-std::optional<ControlConnection> connectionFrom(const IpAddress& local) {
+// The latest connection that is still open and meets the condition.
+template <class Condition>
+std::optional<ControlConnection> latestConnection(Condition condition) {
   State& all = state();
   const std::lock_guard lock(all.mutex);
   for (std::size_t i = 0; i < kept; ++i) {
     const ControlConnection& one = all.connections[(all.latest + kept - i) % kept];
-    if (one.cookie != 0 && one.local == local && socketCookie(one.fd) == one.cookie) return one;
+    if (one.cookie != 0 && condition(one) && socketCookie(one.fd) == one.cookie) return one;
   }
   return std::nullopt;
+}
+
+std::optional<ControlConnection> connectionFrom(const IpAddress& local) {
+  return latestConnection([&](const ControlConnection& one) { return one.local == local; });
+}
+
+// What bind() has to be told for an address that only the program believes to be its own.
+std::optional<Endpoint> ownInPlaceOf(const Endpoint& wanted) {
+  const auto connection =
+      latestConnection([&](const ControlConnection& one) { return one.shownLocal == wanted.address; });
+  if (!connection || connection->local.family() != wanted.address.family()) return std::nullopt;
+  return Endpoint{connection->local, wanted.port};
 }
 
 void noteBoundWithoutPort(std::uint64_t cookie) {
@@ -258,16 +273,33 @@ int acceptThroughGateway(int fd, std::uint64_t cookie, sockaddr* address, sockle
 
 }  // namespace
 
+std::optional<Endpoint> shownLocalEnd(const socks5::Reply& reply, const Destination& destination,
+                                      Family family) noexcept {
+  constexpr std::uint16_t ftpPort = 21;
+  const IpAddress* bound = reply.bound.address();
+  const bool wanted = destination.port == ftpPort && SocksLib::get().config().bind != BindRule::never;
+  if (!wanted || bound == nullptr || bound->isUnspecified() || bound->family() != family) return std::nullopt;
+  return Endpoint{*bound, reply.bound.port};
+}
+
 void noteConnection(int fd, const Destination& destination, const Endpoint& peer) noexcept {
   const auto local = localOf(fd);
   if (!local) return;
   const bool sameFamily = local->address.unmapped().family() == peer.address.unmapped().family();
+  std::optional<IpAddress> shownLocal;
+  if (const auto shown = SocksLib::get().sockets().lookup(socketCookie(fd)); shown && shown->local) {
+    shownLocal = shown->local->address;
+  }
   State& all = state();
   const std::lock_guard lock(all.mutex);
   all.latest = (all.latest + 1) % kept;
   all.connections[all.latest] = {
-      fd, socketCookie(fd), sameFamily ? local->address.unmapped() : IpAddress::any(peer.address.family()),
-      destination, peer};
+      fd,
+      socketCookie(fd),
+      sameFamily ? local->address.unmapped() : IpAddress::any(peer.address.family()),
+      shownLocal,
+      destination,
+      peer};
   anyConnection.store(true, std::memory_order_release);
 }
 
@@ -290,14 +322,20 @@ using namespace crossgate::socksify;
 extern "C" {
 
 int bind(int fd, const sockaddr* address, socklen_t length) noexcept {
+  if (!mayConnect(fd) || inVforkChild()) return real().bind(fd, address, length);
+  const bool connections = anyConnection.load(std::memory_order_acquire);
+  const auto wanted = Endpoint::from(address, length);
+  const auto own = wanted && connections ? ownInPlaceOf(*wanted) : std::nullopt;
+  sockaddr_storage storage;
+  if (own) {
+    length = own->toSockaddr(storage);
+    address = reinterpret_cast<const sockaddr*>(&storage);
+  }
   const int result = real().bind(fd, address, length);
-  if (result != 0 || !mayConnect(fd) || inVforkChild()) return result;
+  if (result != 0 || !wanted || wanted->port != 0) return result;
   const KeepErrno keep;
-  const auto local = Endpoint::from(address, length);
-  const bool concerned =
-      anyConnection.load(std::memory_order_acquire) || SocksLib::get().config().bind == BindRule::always;
-  if (!local || local->port != 0 || !concerned) return result;
-  noteBoundWithoutPort(socketCookie(fd));
+  if (connections || SocksLib::get().config().bind == BindRule::always)
+    noteBoundWithoutPort(socketCookie(fd));
   return result;
 }
 

@@ -160,12 +160,14 @@ namespace {
 // in its IPv6 form.
 bool connectToNobody(int fd, int family) noexcept {
   const IpAddress ipv4 = IpAddress::loopback(Family::ipv4);
-  const IpAddress candidates[] = {family == AF_INET ? ipv4 : IpAddress::loopback(Family::ipv6), ipv4.mapped()};
+  const IpAddress candidates[] = {family == AF_INET ? ipv4 : IpAddress::loopback(Family::ipv6),
+                                  ipv4.mapped()};
   for (const IpAddress& candidate : candidates) {
     sockaddr_storage storage;
     const socklen_t length = Endpoint{candidate, 0}.toSockaddr(storage);
     if (candidate.family() != (family == AF_INET ? Family::ipv4 : Family::ipv6)) continue;
-    if (real().connect(fd, reinterpret_cast<const sockaddr*>(&storage), length) != 0 && errno == EINPROGRESS) return true;
+    if (real().connect(fd, reinterpret_cast<const sockaddr*>(&storage), length) != 0 && errno == EINPROGRESS)
+      return true;
   }
   return false;
 }
