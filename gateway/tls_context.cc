@@ -75,10 +75,9 @@ Result<void> useCertificate(SSL_CTX& context, const std::string& certificate, co
   leaveNoCore();
   if (!std::ifstream(file)) return systemError(file.c_str(), errno);
   if (SSL_CTX_use_PrivateKey_file(&context, file.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return opensslError(file, "not a private key");
-  }
-  if (SSL_CTX_check_private_key(&context) != 1) {
-    return fileError(file, "not the key of the certificate in " + certificate);
+    // Among the reasons: it is the key of another certificate.
+    return fileError(file,
+                     takeOpensslError("not a private key") + " (the certificate is " + certificate + ")");
   }
   return {};
 }
