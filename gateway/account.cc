@@ -26,6 +26,7 @@ void account(const Log& log, const RelayRecord& record) {
   if (!record.who.user.empty()) line.field("user", record.who.user);
   if (record.who.method != socks5::Method::none) line.field("auth", toString(record.who.method));
   if (!record.tls.empty()) line.field("tls", record.tls);
+  if (!record.gss.empty()) line.field("gssapi", record.gss);
   if (record.command) line.field("command", toString(*record.command));
   if (record.destination) line.field("to", record.destination->toString());
   if (record.address) line.field("address", record.address->toString());

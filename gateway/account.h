@@ -22,6 +22,7 @@ struct RelayRecord {
   Endpoint client;
   Identity who;
   std::string tls;  ///< the version, when the client came by TLS
+  std::string gss;  ///< the protection, when the client authenticated by GSSAPI
   std::optional<Command> command;
   std::optional<Destination> destination;  ///< as it was asked for
   std::optional<Endpoint> address;         ///< the address that was reached

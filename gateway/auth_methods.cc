@@ -9,7 +9,7 @@
 namespace crossgate {
 namespace {
 
-constexpr std::array knownMethods{socks5::Method::none, socks5::Method::userpass};
+constexpr std::array knownMethods{socks5::Method::none, socks5::Method::userpass, socks5::Method::gssapi};
 
 Error invalid(std::string detail) { return {Failure::invalid, std::move(detail)}; }
 

@@ -20,7 +20,7 @@ namespace crossgate {
 std::optional<socks5::Method> parseMethod(std::string_view word) noexcept;
 
 struct MethodRule {
-  /// `none|userpass[,...] [from PATTERN] [listen socks|tls]`; the Error says what is wrong.
+  /// `none|userpass|gssapi[,...] [from PATTERN] [listen socks|tls]`; the Error says what is wrong.
   static Result<MethodRule> parse(std::string_view text);
 
   bool concerns(const Endpoint& client, bool tls) const {

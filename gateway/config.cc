@@ -113,6 +113,16 @@ Assign addListener(bool tls) {
   };
 }
 
+Result<void> assignGssLevels(Config& config, const Given& given) {
+  config.gss.levels.clear();
+  for (const std::string& word : splitList(given.value, ',')) {
+    const auto level = parseGssLevel(word);
+    if (!level) return invalid("'" + word + "' is none of confidentiality, integrity, selective, none");
+    config.gss.levels.push_back(*level);
+  }
+  return {};
+}
+
 template <class Member>
 Assign yesNo(Member member) {
   return choice<bool>({{"yes", true}, {"no", false}}, member);
@@ -372,7 +382,8 @@ std::vector<Option> makeTable() {
        "LIST [from PATTERN] [listen socks|tls]",
        {"none"},
        true,
-       "Authentication methods (none, userpass), preferred first, offered to clients of these addresses; "
+       "Authentication methods (none, userpass, gssapi), preferred first, offered to clients of these "
+       "addresses; "
        "the first line that matches decides, and where none does the client is turned away. By default "
        "nobody is asked who he is, and the access rules, which by default permit this host alone, decide.",
        addMethodRule},
@@ -414,6 +425,34 @@ std::vector<Option> makeTable() {
        false,
        "For how long such a source is refused, and when failures are forgotten (1 to 604800).",
        seconds(MEMBER(auth.refuse))},
+      {"gssapi.keytab",
+       "FILE",
+       {},
+       false,
+       "The keys of the service, usually rcmd/HOST; any key in it will do. Without it: the keytab that "
+       "Kerberos has by default. Only the GSSAPI helper reads it.",
+       text(MEMBER(gss.keytab))},
+      {"gssapi.protection",
+       "LIST",
+       {"confidentiality,integrity"},
+       false,
+       "How messages may be protected after GSSAPI: confidentiality, integrity, selective (each as its "
+       "sender likes), none. Clients choose among them; curl can do none only.",
+       assignGssLevels},
+      {"gssapi.nec",
+       "YESNO",
+       {"no"},
+       false,
+       "Whether clients may ask for a level of protection without protecting the question, as the NEC "
+       "reference does (yes, no).",
+       yesNo(MEMBER(gss.nec))},
+      {"gssapi.user",
+       "WORD",
+       {"principal"},
+       false,
+       "The user's name: principal (alice@EXAMPLE.ORG), or short (alice) for principals of the default "
+       "realm; those of other realms keep it.",
+       choice<bool>({{"principal", false}, {"short", true}}, MEMBER(gss.shortNames))},
       {"access.rule",
        "RULE",
        {"permit from 127.0.0.0/8,[::1]"},
@@ -634,7 +673,8 @@ Result<void> checkWhole(const Config& config) {
   if (config.workers.spareMin > config.workers.spareMax) {
     return invalid("workers.spare-min is larger than workers.spare-max");
   }
-  if (config.auth.needsHelper() && config.auth.passwordFile.empty() && config.auth.pam.empty()) {
+  if (config.auth.offers(socks5::Method::userpass) && config.auth.passwordFile.empty() &&
+      config.auth.pam.empty()) {
     return invalid("auth.method offers userpass, but there is neither auth.password-file nor auth.pam");
   }
   if (config.workers.start > config.workers.max) return invalid("workers.start is larger than workers.max");
@@ -644,9 +684,9 @@ Result<void> checkWhole(const Config& config) {
 
 }  // namespace
 
-bool AuthConfig::needsHelper() const noexcept {
+bool AuthConfig::offers(socks5::Method method) const noexcept {
   return std::any_of(methods.begin(), methods.end(),
-                     [](const MethodRule& rule) { return rule.offers(socks5::Method::userpass); });
+                     [&](const MethodRule& rule) { return rule.offers(method); });
 }
 
 const std::vector<Option>& optionTable() {

@@ -23,6 +23,7 @@
 #include "gateway/bind.h"
 #include "gateway/dial.h"
 #include "gateway/direct_datagrams.h"
+#include "gateway/gss_level.h"
 #include "gateway/log.h"
 #include "gateway/relay.h"
 #include "gateway/tls_config.h"
@@ -63,8 +64,8 @@ struct AuthConfig {
   unsigned failures = 0;            ///< failed logins after which a source is refused; 0: never
   std::chrono::seconds refuse{};    ///< for how long
 
-  /// True when some method has logins that the auth helper checks.
-  bool needsHelper() const noexcept;
+  /// True when some client is offered this method.
+  bool offers(socks5::Method method) const noexcept;
 };
 
 struct TimeoutsConfig {
@@ -82,6 +83,7 @@ struct Config {
   WorkersConfig workers;
   LimitsConfig limits;
   AuthConfig auth;
+  GssConfig gss;
   std::vector<AccessRule> rules;                        ///< moved into `access` once complete
   std::map<std::string, std::set<std::string>> groups;  ///< of [access], by name
   AccessRules access;

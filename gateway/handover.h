@@ -58,10 +58,11 @@ struct WorkerStart {
   const Config& config;
   const Log& log;
   Scoreboard& scoreboard;
-  unsigned index;  ///< of its slot
-  Fd orders;       ///< its end of the socketpair
-  int wakeMaster;  ///< the eventfd
-  int questions;   ///< for the auth helper (auth_protocol.h); -1 where there is none
+  unsigned index;    ///< of its slot
+  Fd orders;         ///< its end of the socketpair
+  int wakeMaster;    ///< the eventfd
+  int questions;     ///< for the auth helper (auth_protocol.h); -1 where there is none
+  int gssQuestions;  ///< for the GSSAPI helper (gss_protocol.h); -1 where there is none
   RuleLedger& ledger;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// HelperProcess: the master's hold on the auth helper of one generation: forks it, and forks another
-// when it dies.
+// HelperProcess: the master's hold on a helper of one generation (the auth helper, the GSSAPI helper):
+// forks it, and forks another when it dies.
 //
 // Workers ask it over one socketpair that the master keeps open on both ends, so that a helper that
 // dies loses the questions it has read, and the next one finds those that it had not.
@@ -18,16 +18,18 @@
 
 namespace crossgate {
 
-/// The life of the helper process; see auth_helper.h.
-using HelperMain = void (*)(const AuthConfig& config, const Log& log, Fd questions);
+/// The life of a helper process; see auth_helper.h and gss_helper.h.
+using HelperMain = void (*)(const Config& config, const Log& log, Fd questions);
 /// Forks a child that keeps `keep` of the master's descriptors, lives `life` and exits; -1 and errno.
 using ForkChild = std::function<pid_t(std::vector<int> keep, const std::function<void()>& life)>;
 
 class HelperProcess {
  public:
-  HelperProcess(const AuthConfig& config, const Log& log, HelperMain main, ForkChild forkChild);
+  /// `name` is for the log.  A helper that is not `needed` is never forked.
+  HelperProcess(const char* name, bool needed, const Config& config, const Log& log, HelperMain main,
+                ForkChild forkChild);
 
-  /// Where workers write their questions; -1 when the configuration needs no helper.
+  /// Where workers write their questions; -1 when the configuration does not need this helper.
   int questions() const noexcept { return questions_.get(); }
   /// Forks the helper if there should be one and is none.
   void maintain();
@@ -35,7 +37,8 @@ class HelperProcess {
   bool reap(pid_t pid, int status);
 
  private:
-  const AuthConfig& config_;
+  const char* name_;
+  const Config& config_;
   const Log& log_;
   HelperMain main_;
   ForkChild forkChild_;

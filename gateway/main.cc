@@ -14,6 +14,7 @@
 #include "gateway/command_line.h"
 #include "gateway/config.h"
 #include "gateway/explain_command.h"
+#include "gateway/gss_helper.h"
 #include "gateway/master.h"
 #include "gateway/passwd_command.h"
 #include "gateway/process.h"
@@ -87,7 +88,14 @@ int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
     if (!detached) return complain(detached.error());
     daemon.emplace(*std::move(detached));
   }
-  Master master({[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, &runAuthHelper});
+  const auto authHelper = [](const Config& config, const Log& itsLog, Fd questions) {
+    runAuthHelper(config.auth, itsLog, std::move(questions));
+  };
+  const auto gssHelper = [](const Config& config, const Log& itsLog, Fd questions) {
+    runGssHelper(config.gss, config.user, itsLog, std::move(questions));
+  };
+  Master master(
+      {[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper});
   if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
     return complain(started.error());
   }

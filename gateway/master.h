@@ -28,7 +28,8 @@ class Master {
     std::function<Result<LoadedConfig>()> reload;  ///< reads the configuration again
     std::function<void()> eachSecond;
     WorkerMain workerMain;
-    HelperMain helperMain;
+    HelperMain authHelperMain;
+    HelperMain gssHelperMain;
   };
 
   explicit Master(Services services);

@@ -42,7 +42,10 @@ Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<const Log> log,
       services_(std::move(services)),
       scoreboard_(config_->workers.max, config_->workers.relays),
       ledger_(config_->workers.max, config_->workers.relays, config_->access.haveLimits()),
-      helper_(config_->auth, *log_, services_.helperMain, services_.forkChild),
+      authHelper_("auth helper", config_->auth.offers(socks5::Method::userpass), *config_, *log_,
+                  services_.authHelperMain, services_.forkChild),
+      gssHelper_("GSSAPI helper", config_->auth.offers(socks5::Method::gssapi), *config_, *log_,
+                 services_.gssHelperMain, services_.forkChild),
       workers_(config_->workers.max) {
   idle_.reserve(workers_.size());
 }
@@ -141,7 +144,9 @@ bool Pool::deliver(Worker& worker) {
 }
 
 void Pool::maintain() {
-  helper_.maintain();  // the relays of a retired generation may still log in
+  // The relays of a retired generation may still log in.
+  authHelper_.maintain();
+  gssHelper_.maintain();
   if (retired_) return;
   flush();
   const WorkersConfig& policy = config_->workers;
@@ -180,9 +185,9 @@ bool Pool::spawn() {
   if (const int error = fdPair(slot->orders, theirs); error != 0) return postpone("socketpair", error);
   scoreboard_.reset(index);
 
-  const pid_t pid = services_.forkChild({theirs.get(), helper_.questions()}, [&] {
+  const pid_t pid = services_.forkChild({theirs.get(), authHelper_.questions(), gssHelper_.questions()}, [&] {
     services_.workerMain({*config_, *log_, scoreboard_, index, std::move(theirs), services_.wakeMaster,
-                          helper_.questions(), ledger_});
+                          authHelper_.questions(), gssHelper_.questions(), ledger_});
   });
   const int error = errno;
   if (pid < 0) {
@@ -229,7 +234,7 @@ void Pool::kill() const {
 }
 
 bool Pool::reap(pid_t pid, int status) {
-  if (helper_.reap(pid, status)) return true;
+  if (authHelper_.reap(pid, status) || gssHelper_.reap(pid, status)) return true;
   const auto found =
       std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.pid == pid; });
   if (pid == 0 || found == workers_.end()) return false;

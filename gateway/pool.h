@@ -31,7 +31,8 @@ class Pool {
   struct Services {
     WorkerMain workerMain;
     int wakeMaster;  ///< the eventfd that workers write to
-    HelperMain helperMain;
+    HelperMain authHelperMain;
+    HelperMain gssHelperMain;
     ForkChild forkChild;
     /// A relay has ended: its source has one less.
     std::function<void(const IpAddress& source)> relayEnded;
@@ -103,7 +104,8 @@ class Pool {
   Services services_;
   Scoreboard scoreboard_;
   RuleLedger ledger_;
-  HelperProcess helper_;
+  HelperProcess authHelper_;
+  HelperProcess gssHelper_;
   std::vector<Worker> workers_;
   std::vector<unsigned> idle_;  // the worker that became idle last is at the end
   std::vector<TicketInfo> tickets_;

@@ -6,6 +6,7 @@
 #include "gateway/associate.h"
 #include "gateway/bind.h"
 #include "gateway/dial.h"
+#include "gateway/gss_stream.h"
 #include "gateway/negotiate.h"
 #include "gateway/proxy_header.h"
 #include "gateway/resolve.h"
@@ -116,13 +117,26 @@ Task<Result<void>> Session::identify(Deadline deadline) {
   const auto method = co_await negotiate(*client_, inbox_, offered, deadline);
   if (!method) co_return method.error();
   record_.who.method = *method;
+  if (*method == socks5::Method::gssapi) co_return co_await identifyByGss(deadline);
   co_return co_await authenticate(services_.loginDesk, *client_, inbox_, record_.client.address, record_.who,
                                   deadline);
 }
 
+// From here on all that the client sends and is sent is encapsulated, where that was agreed on.
+Task<Result<void>> Session::identifyByGss(Deadline deadline) {
+  auto session = co_await acceptGss(services_.gssDesk, *client_, inbox_, services_.config.gss, deadline);
+  if (!session) co_return session.error();
+  record_.who.user = std::move(session->user);
+  record_.gss = toString(session->level);
+  if (!session->seal) co_return Result<void>{};
+  client_ = std::make_unique<GssStream>(std::move(client_), std::move(session->seal), inbox_.unread());
+  inbox_.clear();
+  co_return Result<void>{};
+}
+
 // TLS protects the conversation, and would not protect the datagrams that belong to it.
 Result<void> Session::checkUdp() const {
-  const bool bare = request_.command == Command::udp && !record_.tls.empty();
+  const bool bare = request_.command == Command::udp && !record_.tls.empty() && !client_->datagrams();
   if (!bare || services_.config.tls.udp) return {};
   return Error{Failure::denied, "UDP ASSOCIATE inside TLS, whose datagrams would not be protected (tls.udp)"};
 }

@@ -14,6 +14,7 @@
 #include "gateway/config.h"
 #include "gateway/connection.h"
 #include "gateway/direct_datagrams.h"
+#include "gateway/gss_accept.h"
 #include "gateway/handover.h"
 #include "gateway/own_addresses.h"
 #include "gateway/pipe_pool.h"
@@ -32,6 +33,7 @@ struct Services {
   PipePool& pipes;
   OwnAddresses& ownAddresses;
   LoginDesk& loginDesk;
+  GssDesk& gssDesk;
   RulePage& rules;
 };
 
@@ -48,6 +50,7 @@ class Session {
   Task<Result<void>> begin();
   Task<Result<void>> introduce(Deadline deadline);
   Task<Result<void>> secure(Deadline deadline);
+  Task<Result<void>> identifyByGss(Deadline deadline);
   Result<void> checkUdp() const;
   Task<Result<void>> identify(Deadline deadline);
   Result<void> judge();

@@ -32,6 +32,19 @@ struct Io {
   int error = 0;
 };
 
+/// How the datagrams of an association are protected along with the stream it belongs to.
+class DatagramCipher {
+ public:
+  DatagramCipher() = default;
+  DatagramCipher(const DatagramCipher&) = delete;
+  DatagramCipher& operator=(const DatagramCipher&) = delete;
+  virtual ~DatagramCipher() = default;
+  /// What is sent instead of `datagram`; an Error: it can't be sent.
+  virtual Result<Octets> wrap(OctetSpan datagram) = 0;
+  /// What `datagram` stands for; an Error: it is forged, repeated or broken, and to be dropped.
+  virtual Result<Octets> unwrap(OctetSpan datagram) = 0;
+};
+
 class Stream {
  public:
   Stream() = default;
@@ -47,6 +60,8 @@ class Stream {
   virtual Socket& socket() noexcept = 0;
   /// True when the octets of the Socket are the octets of the Stream, so that splice(2) may move them.
   virtual bool isPlain() const noexcept { return false; }
+  /// For the datagrams of an association; null: they travel as they are.
+  virtual DatagramCipher* datagrams() noexcept { return nullptr; }
 };
 
 /// A Stream straight on TCP.

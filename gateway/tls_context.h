@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "gateway/openssl.h"
+#include "gateway/tls_handles.h"
 #include "gateway/ticket_keys.h"
 #include "gateway/tls_config.h"
 #include "lib/result.h"

@@ -6,7 +6,7 @@
 // is close_notify, and a peer that ends without one has cut the stream off: ECONNRESET.
 #pragma once
 
-#include "gateway/openssl.h"
+#include "gateway/tls_handles.h"
 #include "gateway/stream.h"
 #include "gateway/tls_context.h"
 

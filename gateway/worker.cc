@@ -26,8 +26,9 @@ class Worker {
       : start_(std::move(start)),
         resolver_(loop_, start_.config.nameservers),
         loginDesk_(loop_, start_.questions),
+        gssDesk_(loop_, start_.gssQuestions),
         rules_(start_.ledger, start_.index),
-        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_, loginDesk_, rules_},
+        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_, loginDesk_, gssDesk_, rules_},
         orders_(loop_, start_.orders.get(), EV_READ | EV_PERSIST, &Worker::onOrders, this) {
     orders_.add();
   }
@@ -128,6 +129,7 @@ class Worker {
   PipePool pipes_;
   OwnAddresses own_;
   LoginDesk loginDesk_;
+  GssDesk gssDesk_;
   RulePage rules_;
   Services services_;
   Event orders_;
