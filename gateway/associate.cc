@@ -58,6 +58,7 @@ Destination Association::place() const {
 
 Task<AssociationEnd> Association::serve(Stream& connection, Inbox& inbox, DestinationSide& destination) {
   Signal ended(socket_.loop());
+  cipher_ = connection.datagrams();
   destination.start(*this);
   Task<void> datagrams = receive(destination);
   datagrams.start([](void*) noexcept {}, nullptr);
@@ -90,17 +91,28 @@ Task<void> Association::receive(DestinationSide& destination) {
 void Association::takeIn(DestinationSide& destination, std::size_t count) {
   ReceiveBatch& batch = receiveBatch();
   std::array<OctetSpan, batchSize> framed;
+  std::array<Octets, batchSize> opened;  // what the cipher has made of them
   std::size_t whole = 0;
   const auto passOn = [&] {
     if (whole > 0) destination.send({framed.data(), std::exchange(whole, 0)});
   };
   bool active = false;
   for (std::size_t i = 0; i < count; ++i) {
-    const OctetSpan datagram = batch.datagram(i);
+    OctetSpan datagram = batch.datagram(i);
     if (!isClients(batch.sender(i))) {
       counts_.drop(Drop::foreign);
       continue;
     }
+    if (cipher_ != nullptr) {
+      auto unwrapped = cipher_->unwrap(datagram);
+      if (!unwrapped) {
+        counts_.drop(Drop::malformed);
+        continue;
+      }
+      opened[i] = *std::move(unwrapped);
+      datagram = opened[i];
+    }
+    client_.port = batch.sender(i).port;
     active = true;
     if (frameHeaderSize(datagram) == 0) {
       counts_.drop(Drop::malformed);
@@ -118,10 +130,9 @@ void Association::takeIn(DestinationSide& destination, std::size_t count) {
                reassembly_.dropped() - std::exchange(fragmentsDropped_, reassembly_.dropped()));
 }
 
-bool Association::isClients(const Endpoint& sender) {
+bool Association::isClients(const Endpoint& sender) const {
   if (sender.address.unmapped() != client_.address) return false;
-  if (client_.port == 0) client_.port = sender.port;
-  return sender.port == client_.port;
+  return client_.port == 0 || sender.port == client_.port;
 }
 
 void Association::takeFragment(DestinationSide& destination, OctetSpan datagram) {
@@ -136,8 +147,20 @@ void Association::deliver(std::span<const OctetSpan> framed) {
   if (client_.port == 0) return counts_.drop(Drop::uninvited, framed.size());
   SendBatch& batch = sendBatch();
   while (!framed.empty()) {
-    for (; !framed.empty() && !batch.full(); framed = framed.subspan(1)) {
-      batch.add(framed.front(), client_, frameHeaderSize(framed.front()));
+    std::array<Octets, batchSize> wrapped;
+    for (std::size_t i = 0; i < batchSize && !framed.empty() && !batch.full(); framed = framed.subspan(1), ++i) {
+      OctetSpan datagram = framed.front();
+      const std::size_t payload = datagram.size() - frameHeaderSize(datagram);
+      if (cipher_ != nullptr) {
+        auto made = cipher_->wrap(datagram);
+        if (!made) {
+          counts_.drop(Drop::oversized);
+          continue;
+        }
+        wrapped[i] = *std::move(made);
+        datagram = wrapped[i];
+      }
+      batch.add(datagram, client_, datagram.size() - payload);
     }
     const SendBatch::Outcome outcome = batch.flush(socket_.fd());
     counts_.received += outcome.sent;

@@ -45,7 +45,8 @@ class Association final : public ClientSide {
   /// Where the client is to send to: BND of the reply.
   Destination place() const;
 
-  /// Serves until the TCP connection ends, or nothing has moved for too long.
+  /// Serves until the TCP connection ends, or nothing has moved for too long.  Where `connection` protects
+  /// datagrams too, only protected ones are taken and sent.
   Task<AssociationEnd> serve(Stream& connection, Inbox& inbox, DestinationSide& destination);
 
   void deliver(std::span<const OctetSpan> framed) override;
@@ -56,10 +57,11 @@ class Association final : public ClientSide {
 
   Task<void> receive(DestinationSide& destination);
   void takeIn(DestinationSide& destination, std::size_t count);
-  bool isClients(const Endpoint& sender);
+  bool isClients(const Endpoint& sender) const;
   void takeFragment(DestinationSide& destination, OctetSpan datagram);
 
   const AssociateOptions& options_;
+  DatagramCipher* cipher_ = nullptr;  // the connection's, while it is served
   Socket socket_;
   Endpoint local_;
   Endpoint client_;  // port 0: not known yet

@@ -13,6 +13,8 @@ credentials cache.  Modes:
   again     sends one encapsulated message twice; prints the same
   replay    sends the tokens of one establishment on a second connection; prints the same
   huge      announces a token of 65,535 octets, and sends nonsense; prints the same
+  udp       sends a datagram to the echo through an association, the same one again, and one that is not
+            protected; prints what comes back
   octets    does the whole conversation one octet at a time, and prints the code of the reply
 """
 import os
@@ -175,6 +177,25 @@ class Client:
         self.dial()
         self.put(TOKEN, bytes(65535))
         self.get(TOKEN)
+
+    def udp(self):
+        self.dial()
+        self.establish()
+        self.say(b"\5\3\0\1" + bytes(6))
+        reply = self.hear()
+        place = socket.inet_ntoa(reply[4:8]), struct.unpack(">H", reply[8:10])[0]
+        header = b"\0\0\0\1" + socket.inet_aton(self.server) + struct.pack(">H", 7)
+        token = self.wrap(header + b"a datagram")
+        framed = struct.pack(">BBH", 1, DATA, len(token)) + token
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(1)
+            for datagram in framed, framed, header + b"in the clear":
+                sock.sendto(datagram, place)
+            try:
+                while answer := sock.recv(65536):
+                    print(self.context.unwrap(answer[4:]).message[10:].decode())
+            except TimeoutError:
+                pass
 
     def octets(self):
         self.piece = 1

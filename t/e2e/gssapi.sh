@@ -85,6 +85,15 @@ equal "20 MB both ways at once, encrypted" whole "$(gss bulk)"
 equal "20 MB both ways at once, with integrity" whole "$(gss level=1 bulk)"
 equal "a conversation that comes octet by octet" 0 "$(gss octets)"
 
+service server4 "$work/udp.log" "$python" -c 'import socket
+echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+echo.bind(("", 7))
+while True:
+    data, peer = echo.recvfrom(65536)
+    echo.sendto(data, peer)'
+wait_listening server4 7 "the echo of datagrams" --udp
+equal "datagrams are protected as well: a repeated one and a bare one are dropped" "a datagram" "$(gss udp)"
+
 equal "who wants no protection, as curl does" "0 $hello" "$(gss level=0 fetch)"
 equal "the same, unwrapped" "0 $hello" "$(gss level=0 nec=yes fetch)"
 matches "the log says that nothing is protected" "gssapi=none .*result=ok" "$log"

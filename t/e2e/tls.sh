@@ -91,6 +91,8 @@ by_hand >"$work/by_hand.txt"
 check "openssl s_client by hand" grep -q "This is the web server" "$work/by_hand.txt"
 printf 'GET / HTTP/1.0\r\n\r\n' | on client4 timeout 5 nc 192.0.2.1 1081 >"$work/garbage" 2>&1
 matches "octets that are no TLS end the session" 'reason="TLS handshake: http request' "$log"
+equal "UDP ASSOCIATE is refused: its datagrams would be in the clear" 2 "$(tls udp)"
+matches "and the log says so" 'command=udp .*result=denied .*would not be protected' "$log"
 
 # ---- tickets -------------------------------------------------------------------------------------
 
