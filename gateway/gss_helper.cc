@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/gss_helper.h"
 
+#include <linux/capability.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "gateway/event_loop.h"
 #include "gateway/gss_context.h"
 #include "gateway/gss_protocol.h"
+#include "gateway/privilege.h"
 #include "gateway/process.h"
 #include "gateway/task.h"
 
@@ -129,6 +131,20 @@ class GssHelper {
   bool noMore_ = false;
 };
 
+// Gives up what only reading the keytab took.
+Result<void> confine(const std::string& name) {
+  if (geteuid() == 0 && !name.empty()) {
+    const auto user = findSystemUser(name);
+    if (!user) return user.error();
+    if (auto kept = keepOnlyCapabilities({CAP_SETUID, CAP_SETGID}); !kept) return kept;
+    if (auto became = become(*user); !became) return became;
+  } else if (auto kept = keepOnlyCapabilities({}); !kept) {
+    return kept;
+  }
+  hideMemory();  // it holds keys; the change of the user has made it visible again
+  return {};
+}
+
 }  // namespace
 
 void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions) {
@@ -137,13 +153,10 @@ void runGssHelper(const GssConfig& config, const std::string& user, const Log& l
     log.line(LogLevel::error).field("event", "the GSSAPI helper can't work").field("reason", error.detail);
     _exit(1);
   };
+  hideMemory();
   const auto keys = GssKeys::load(config.keytab);
   if (!keys) fail(keys.error());
-  if (!user.empty() && geteuid() == 0) {
-    const auto account = findSystemUser(user);
-    const Result<void> became = account ? become(*account) : Result<void>(account.error());
-    if (!became) fail(became.error());
-  }
+  if (const auto confined = confine(user); !confined) fail(confined.error());
   GssHelper(config, *keys, std::move(questions)).run();
 }
 

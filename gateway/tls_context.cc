@@ -4,8 +4,6 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +13,7 @@
 #include <stdexcept>
 
 #include "gateway/phrase.h"
+#include "gateway/privilege.h"
 #include "lib/address.h"
 
 namespace crossgate {
@@ -58,13 +57,6 @@ SslContextPtr newContext(const SSL_METHOD* method) {
   return context;
 }
 
-// From here on this process and its children hold a key, which is not to be found in a core file.
-void leaveNoCore() {
-  const rlimit none{0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
 Result<void> useCertificate(SSL_CTX& context, const std::string& certificate, const std::string& keyFile) {
   ERR_clear_error();
   if (const auto readable = readFile(certificate); !readable) return readable.error();
@@ -72,7 +64,7 @@ Result<void> useCertificate(SSL_CTX& context, const std::string& certificate, co
     return opensslError(certificate, "not a certificate");
   }
   const std::string& file = keyFile.empty() ? certificate : keyFile;
-  leaveNoCore();
+  hideMemory();  // from here on this process and its children hold a key
   if (!std::ifstream(file)) return systemError(file.c_str(), errno);
   if (SSL_CTX_use_PrivateKey_file(&context, file.c_str(), SSL_FILETYPE_PEM) != 1) {
     // Among the reasons: it is the key of another certificate.
