@@ -15,13 +15,13 @@ constexpr std::chrono::seconds respawnPause{1};
 
 }  // namespace
 
-HelperProcess::HelperProcess(const char* name, bool needed, const Config& config, const Log& log,
+HelperProcess::HelperProcess(std::string name, bool needed, const Config& config, const Log& log,
                              HelperMain main, ForkChild forkChild)
-    : name_(name), config_(config), log_(log), main_(main), forkChild_(std::move(forkChild)) {
+    : name_(std::move(name)), config_(config), log_(log), main_(main), forkChild_(std::move(forkChild)) {
   if (!needed) return;
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    throw std::system_error(errno, std::generic_category(), std::string(name_) + ": socketpair");
+    throw std::system_error(errno, std::generic_category(), name_ + ": socketpair");
   }
   questions_ = Fd(ends[0]);
   answers_ = Fd(ends[1]);
@@ -36,16 +36,14 @@ void HelperProcess::maintain() {
     pid_ = pid;
     return;
   }
-  log_.line(LogLevel::error)
-      .field("event", std::string("no ") + name_)
-      .field("reason", systemError("fork", errno).detail);
+  log_.line(LogLevel::error).field("event", "no " + name_).field("reason", systemError("fork", errno).detail);
 }
 
 bool HelperProcess::reap(pid_t pid, int status) {
   if (pid_ == 0 || pid != pid_) return false;
   pid_ = 0;
   auto line = log_.line(LogLevel::error);
-  line.field("event", std::string(name_) + " died").field("pid", static_cast<std::uint64_t>(pid));
+  line.field("event", name_ + " died").field("pid", static_cast<std::uint64_t>(pid));
   describeEnd(line, status);
   return true;
 }

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "gateway/config.h"
@@ -26,7 +27,7 @@ using ForkChild = std::function<pid_t(std::vector<int> keep, const std::function
 class HelperProcess {
  public:
   /// `name` is for the log.  A helper that is not `needed` is never forked.
-  HelperProcess(const char* name, bool needed, const Config& config, const Log& log, HelperMain main,
+  HelperProcess(std::string name, bool needed, const Config& config, const Log& log, HelperMain main,
                 ForkChild forkChild);
 
   /// Where workers write their questions; -1 when the configuration does not need this helper.
@@ -37,7 +38,7 @@ class HelperProcess {
   bool reap(pid_t pid, int status);
 
  private:
-  const char* name_;
+  std::string name_;
   const Config& config_;
   const Log& log_;
   HelperMain main_;
