@@ -75,7 +75,11 @@ int TlsStream::readBelow(std::span<std::uint8_t> into) noexcept {
     if (early_.empty()) early_.shrink_to_fit();
     return static_cast<int>(count);
   }
+  // A TlsStream below collects in the same place, and must not take ours for its own.
+  Octets ours;
+  ours.swap(written);
   const Io io = below_->read(into);
+  written.swap(ours);
   switch (io.state) {
     case Io::State::done: return static_cast<int>(io.octets);
     case Io::State::closed: eof_ = true; return 0;
