@@ -34,8 +34,9 @@ int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const sigset
   X(accept4)                                                                                                \
   X(bind)                                                                                                   \
   X(close)                                                                                                  \
-  X(connect) X(dup) X(dup2) X(dup3) X(epoll_ctl) X(execve) X(execvpe) X(fexecve) X(fcntl) X(fcntl64)        \
-      X(freeaddrinfo) X(getaddrinfo) X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname) X(gethostbyname2) \
+  X(connect)                                                                                                \
+  X(dup) X(dup2) X(dup3) X(epoll_ctl) X(execve) X(execvpe) X(fexecve) X(fcntl) X(fcntl64) X(freeaddrinfo)   \
+      X(getaddrinfo) X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname) X(gethostbyname2)                 \
           X(gethostbyname2_r) X(gethostbyname_r) X(getnameinfo) X(getpeername) X(getsockname) X(getsockopt) \
               X(listen) X(poll) X(posix_spawn) X(posix_spawnp) X(ppoll) X(pselect) X(recv) X(recvfrom)      \
                   X(recvmmsg) X(recvmsg) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt)   \

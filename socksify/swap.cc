@@ -197,7 +197,8 @@ bool makePending(int fd) noexcept {
 bool replaceByPending(int fd, int family) noexcept {
   HiddenSocket placeholder(real().socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!makePending(placeholder.get())) return false;
-  swapUnder({fd}, std::move(placeholder));
+  // An attempt that a signal has interrupted goes on with a duplicate of the program's socket.
+  swapUnder({fd}, std::move(placeholder), OldSocket::goesOn);
   return true;
 }
 
@@ -207,7 +208,7 @@ HiddenSocket makeRefused(int family) noexcept {
   return refused;
 }
 
-void swapUnder(const std::vector<int>& fds, HiddenSocket replacement) noexcept {
+void swapUnder(const std::vector<int>& fds, HiddenSocket replacement, OldSocket fate) noexcept {
   const KeepErrno keep;
   if (fds.empty() || replacement.get() < 0) return;
   copySocketOptions(fds.front(), replacement.get());
@@ -215,7 +216,7 @@ void swapUnder(const std::vector<int>& fds, HiddenSocket replacement) noexcept {
   // Whoever sleeps in poll() on the old socket holds it open: wake them, to look again.
   HiddenSocket old(real().fcntl(fds.front(), F_DUPFD_CLOEXEC, 0));
   for (const int fd : fds) replaceOne(fd, replacement.get());
-  real().shutdown(old.get(), SHUT_RDWR);
+  if (fate == OldSocket::ends) real().shutdown(old.get(), SHUT_RDWR);
 }
 
 void expectConnect(int fd) noexcept {

@@ -25,8 +25,13 @@ bool replaceByPending(int fd, int family) noexcept;
 /// A new socket of `family` whose connection was refused, as the kernel itself shows that.
 HiddenSocket makeRefused(int family) noexcept;
 
+/// What becomes of the socket whose place another takes: nobody needs it, and who sleeps in poll() on it
+/// is woken; or its connection goes on under another number.
+enum class OldSocket : std::uint8_t { ends, goesOn };
+
 /// `replacement` takes the place of the socket under every number of `fds`.
-void swapUnder(const std::vector<int>& fds, HiddenSocket replacement) noexcept;
+void swapUnder(const std::vector<int>& fds, HiddenSocket replacement,
+               OldSocket old = OldSocket::ends) noexcept;
 
 /// Which epoll sets a socket that is not connected yet was added to.  Only such sockets are noted:
 /// for every other descriptor noteEpoll() and forgetEpoll() cost one load.
