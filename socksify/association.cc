@@ -94,7 +94,7 @@ Endpoint Association::shownSender(const Destination& from) {
   SocksLib& lib = SocksLib::get();
   const IpAddress* address = from.address();
   if (address == nullptr) {
-    auto fake = lib.names().assign(*from.name(), family_);
+    auto fake = lib.names().assign(std::get<std::string>(from.host), family_);
     return {fake ? *fake : IpAddress::any(family_), from.port};
   }
   const Endpoint sender{address->unmapped(), from.port};

@@ -15,6 +15,7 @@
 
 #include "lib/address.h"
 #include "socksify/real.h"
+#include "socksify/silent_port.h"
 #include "socksify/socks_lib.h"
 
 #ifndef SO_BUF_LOCK
@@ -172,24 +173,42 @@ bool connectToNobody(int fd, int family) noexcept {
   return false;
 }
 
-}  // namespace
+// The same where it stays without an answer.
+bool connectToSilence(int fd, int family) noexcept {
+  auto silence = silentPort(family == AF_INET ? Family::ipv4 : Family::ipv6);
+  if (!silence && family == AF_INET6) {
+    silence = silentPort(Family::ipv4);
+    if (silence) silence->address = silence->address.mapped();
+  }
+  if (!silence) return false;
+  sockaddr_storage storage;
+  const socklen_t length = silence->toSockaddr(storage);
+  return real().connect(fd, reinterpret_cast<const sockaddr*>(&storage), length) != 0 && errno == EINPROGRESS;
+}
 
-// A filter drops the answer.  No privilege is needed for it, and no second socket.
-bool makePending(int fd) noexcept {
+// With a filter that drops every answer no second socket is needed; some kernels grant that only to
+// privileged programs.
+bool dropAnswers(int fd) noexcept {
   sock_filter dropAll = BPF_STMT(BPF_RET | BPF_K, 0);
   sock_fprog program{1, &dropAll};
+  return real().setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+}
+
+}  // namespace
+
+bool makePending(int fd) noexcept {
   int domain = AF_INET;
   socklen_t length = sizeof domain;
   if (real().getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0) return false;
-  if (real().setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) return false;
   const int flags = real().fcntl(fd, F_GETFL);
   if ((flags & O_NONBLOCK) == 0) real().fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-  const bool pending = connectToNobody(fd, domain);
+  const bool filtered = dropAnswers(fd);
+  const bool pending = filtered ? connectToNobody(fd, domain) : connectToSilence(fd, domain);
   const int error = errno;
   if ((flags & O_NONBLOCK) == 0) real().fcntl(fd, F_SETFL, flags);
   if (pending) return true;
   const int ignored = 0;
-  real().setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
+  if (filtered) real().setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
   errno = error;
   return false;
 }

@@ -517,10 +517,12 @@ busy_workers() { # HOST: the processes that hold a client's connection, one per 
   on "$1" ss -H -n -t -p state established '( sport = :1080 )' | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -un
 }
 
+# Without capabilities, as the programs of ordinary users are.
 socksified() { # CLIENT COMMAND [ARG...]
   local name=$1
   shift
-  on "$name" env "SOCKS5_SERVER=$(client_gateway "$name")" "$socksify" "$@"
+  on "$name" setpriv --bounding-set=-all --inh-caps=-all \
+    env "SOCKS5_SERVER=$(client_gateway "$name")" "$socksify" "$@"
 }
 
 # ---- relays that stay open while the test does something ----------------------------------------
