@@ -128,6 +128,17 @@ int fakeFor(const char* host, Family family, IpAddress& fake) noexcept {
   return 0;
 }
 
+bool systemAddress(const char* host, Family family, IpAddress& address) noexcept {
+  addrinfo hints{};
+  hints.ai_family = toAf(family);
+  addrinfo* list = nullptr;
+  if (real().getaddrinfo(host, nullptr, &hints, &list) != 0) return false;
+  const auto endpoint = Endpoint::from(list->ai_addr, list->ai_addrlen);
+  real().freeaddrinfo(list);
+  if (endpoint) address = endpoint->address;
+  return endpoint.has_value();
+}
+
 std::optional<std::string> nameOf(const IpAddress& address) noexcept {
   SocksLib& lib = SocksLib::get();
   if (lib.names().isFake(address)) return lib.names().lookup(address);

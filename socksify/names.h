@@ -25,6 +25,9 @@ Lookup lookUp(const char* host, int family, std::uint16_t port, bool mapped) noe
 /// The fake for a name; EAI_ code otherwise.
 int fakeFor(const char* host, Family family, IpAddress& fake) noexcept;
 
+/// What the C library says of a name that is its own to answer; false if it has no such address.
+bool systemAddress(const char* host, Family family, IpAddress& address) noexcept;
+
 /// The name of an address: of a fake, or asked of the Gateway.
 std::optional<std::string> nameOf(const IpAddress& address) noexcept;
 

@@ -165,6 +165,25 @@ def check_kept(name):
         expect(os.waitpid(child, 0)[1] == 0, "getpeername after fork and exec")
 
 
+def check_resolver(name):
+    """res_query() and res_send(): the same fake as the look-up functions give, and its name back."""
+    import ctypes
+    libc = ctypes.CDLL(None)
+    answer = ctypes.create_string_buffer(512)
+    fake = socket.gethostbyname(name)
+    size = libc.res_query(name.encode(), 1, 1, answer, 512)
+    expect(size > 12 and answer.raw[size - 4:size] == socket.inet_aton(fake), "an A record")
+    size = libc.res_query(name.encode(), 1, 28, answer, 512)
+    expect(answer.raw[size - 16:size] == socket.inet_pton(socket.AF_INET6, socket.getaddrinfo(
+        name, 1, socket.AF_INET6)[0][4][0]), "an AAAA record")
+    size = libc.res_search((".".join(reversed(fake.split("."))) + ".in-addr.arpa").encode(), 1, 12, answer, 512)
+    expect(size > 12 and b"\4echo\7example\0" in answer.raw[12:size], "a PTR record")
+    expect(libc.res_query(name.encode(), 1, 15, answer, 512) == -1, "no MX record")
+    question = b"\x12\x34\1\0\0\1\0\0\0\0\0\0\4echo\7example\0\0\1\0\1"
+    size = libc.res_send(question, len(question), answer, 512)
+    expect(answer.raw[:2] == b"\x12\x34" and answer.raw[size - 4:size] == socket.inet_aton(fake), "res_send")
+
+
 def check_alarm(name):
     import signal
     rung = []

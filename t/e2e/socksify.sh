@@ -28,6 +28,7 @@ check "poll wakes" slowly "$python" "$loops" poll_asleep echo.example
 check "a signal ends the wait and the connection goes on; SO_SNDTIMEO" slowly "$python" "$loops" alarm echo.example
 check "the true errors, blocking and not" quickly "$python" "$loops" errors -
 check "options, flags and names are kept over dup, fork and exec" quickly "$python" "$loops" kept echo.example
+check "res_query and its kin" quickly "$python" "$loops" resolver echo.example
 check "64 threads, 6,400 connections, 10,000 names" quickly "$python" "$loops" storm -
 
 # ---- fail closed --------------------------------------------------------------------------------
