@@ -82,10 +82,10 @@ equal "curl behind socat: 50 MB arrive whole" "$sum" "$(on client4 curl -sS -m 5
 equal "and 50 MB leave whole" "$sum" "$(on server4 curl -sS http://127.0.0.1/random/50000000 |
   on client4 curl -sS -m 50 -T - --socks5-hostname 127.0.0.1:1079 http://only4.example/)"
 
-by_hand() { # OPTION...: s_client, and a request for the web server through it
+by_hand() { # s_client, and a request for the web server through it
   { printf '\5\1\0\5\1\0\1\306\63\144\2\0\120GET / HTTP/1.0\r\n\r\n'; sleep 1; } |
     on client4 openssl s_client -connect 192.0.2.1:1081 -CAfile "$pki/ca.pem" -verify_return_error \
-      -verify_hostname gw.example -quiet "$@" 2>&1
+      -verify_hostname gw.example -quiet 2>&1
 }
 by_hand >"$work/by_hand.txt"
 check "openssl s_client by hand" grep -q "This is the web server" "$work/by_hand.txt"
