@@ -112,4 +112,11 @@ void orderByRfc6724(std::vector<IpAddress>& destinations, const SourceOf& source
                  [](const Ranked& r) { return r.address; });
 }
 
+void orderAddresses(std::vector<IpAddress>& destinations, bool ipv4First) {
+  orderByRfc6724(destinations);
+  if (!ipv4First) return;
+  std::stable_partition(destinations.begin(), destinations.end(),
+                        [](const IpAddress& address) { return address.isV4(); });
+}
+
 }  // namespace crossgate

@@ -18,4 +18,7 @@ std::optional<IpAddress> kernelSource(const IpAddress& destination);
 /// true errno to report.
 void orderByRfc6724(std::vector<IpAddress>& destinations, const SourceOf& sourceOf = kernelSource);
 
+/// The same, and where `ipv4First` every IPv4 address before the others.
+void orderAddresses(std::vector<IpAddress>& destinations, bool ipv4First);
+
 }  // namespace crossgate

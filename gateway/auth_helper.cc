@@ -15,6 +15,7 @@
 #include "gateway/auth_protocol.h"
 #include "gateway/login_memory.h"
 #include "gateway/password_file.h"
+#include "gateway/process.h"
 #include "gateway/privilege.h"
 
 namespace crossgate {
@@ -244,7 +245,7 @@ Result<void> confine(const AuthConfig& config) {
 }  // namespace
 
 void runAuthHelper(const AuthConfig& config, const Log& log, Fd questions) {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
+  ignoreMastersSignals();
   signal(SIGCHLD, SIG_IGN);  // the kernel buries the checkers
   if (const auto confined = confine(config); !confined) {
     log.line(LogLevel::error)

@@ -78,11 +78,7 @@ class Candidates {
       }
       addresses_.push_back(found.address);
     }
-    orderByRfc6724(addresses_);
-    if (prefer_ == Preference::ipv4) {
-      std::stable_partition(addresses_.begin(), addresses_.end(),
-                            [](const IpAddress& a) { return a.isV4(); });
-    }
+    orderAddresses(addresses_, prefer_ == Preference::ipv4);
   }
 
   bool empty() const { return addresses_.empty(); }

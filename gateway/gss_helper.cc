@@ -2,7 +2,6 @@
 #include "gateway/gss_helper.h"
 
 #include <linux/capability.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <list>
@@ -148,7 +147,7 @@ Result<void> confine(const std::string& name) {
 }  // namespace
 
 void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions) {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
+  ignoreMastersSignals();
   const auto fail = [&](const Error& error) {
     log.line(LogLevel::error).field("event", "the GSSAPI helper can't work").field("reason", error.detail);
     _exit(1);

@@ -6,7 +6,6 @@
 //            starts a new generation of workers, the old one finishes its relays
 //   SIGTERM  stop accepting, let relays finish for `drain` seconds, then end them
 //   SIGINT   end now
-//   SIGUSR1  open the log files again
 #pragma once
 
 #include <functional>

@@ -35,11 +35,7 @@ Task<Result<NameAddresses>> lookUp(Resolver& resolver, std::string name, Prefere
   }
   if (found.addresses.empty()) co_return denied ? *denied : lookup.failure();
   found.ttl = std::chrono::seconds(std::max(*ttl, 0));
-  orderByRfc6724(found.addresses);
-  if (prefer == Preference::ipv4) {
-    std::stable_partition(found.addresses.begin(), found.addresses.end(),
-                          [](const IpAddress& address) { return address.isV4(); });
-  }
+  orderAddresses(found.addresses, prefer == Preference::ipv4);
   co_return found;
 }
 

@@ -29,6 +29,10 @@ void closeAllBut(std::vector<int> keep) noexcept {
   close_range(from, UINT_MAX, 0);
 }
 
+void ignoreMastersSignals() noexcept {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
+}
+
 void resetSignals(std::span<const int> signals) noexcept {
   for (const int number : signals) signal(number, SIG_DFL);
 }

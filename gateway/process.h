@@ -15,6 +15,9 @@ namespace crossgate {
 /// Closes every descriptor but 0, 1, 2 and those named; no loop over numbers that were never opened.
 void closeAllBut(std::vector<int> keep) noexcept;
 
+/// The master alone answers signals; a terminal or a service manager sends them to its children too.
+void ignoreMastersSignals() noexcept;
+
 /// Gives signals their default back.
 void resetSignals(std::span<const int> signals) noexcept;
 

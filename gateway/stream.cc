@@ -80,11 +80,6 @@ Task<Result<std::size_t>> Inbox::fill(Stream& stream, Deadline deadline) {
   }
 }
 
-bool Inbox::peerLeft(Stream& stream) {
-  const Io io = readOnce(stream);
-  return io.state == Io::State::failed || (io.state == Io::State::closed && unread().empty());
-}
-
 Task<Result<bool>> beginsWith(Stream& stream, Inbox& inbox, std::uint8_t first, Deadline deadline) {
   if (inbox.unread().empty()) {
     const auto count = co_await inbox.fill(stream, deadline);

@@ -95,8 +95,6 @@ class Inbox {
   void consume(std::size_t octets) noexcept { used_ += octets; }
   /// Reads once from the stream, whatever is there: octets read; 0 when the peer closed.
   Task<Result<std::size_t>> fill(Stream& stream, Deadline deadline);
-  /// True when the peer has closed and nothing is left: reads what is there, without waiting.
-  bool peerLeft(Stream& stream);
   void append(OctetSpan data);
   void clear();
 

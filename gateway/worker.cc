@@ -2,7 +2,6 @@
 #include "gateway/worker.h"
 
 #include <linux/capability.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
@@ -170,8 +169,7 @@ Result<void> confine(const WorkerStart& start) {
 }  // namespace
 
 void runWorker(WorkerStart start) {
-  // The master alone answers signals; a terminal or a service manager sends them to all of us.
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
+  ignoreMastersSignals();
   if (const auto confined = confine(start); !confined) {
     start.log.line(LogLevel::error)
         .field("event", "cannot drop privileges")
