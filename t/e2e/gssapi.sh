@@ -111,8 +111,17 @@ curl_tries() { # OPTION...
 curl_succeeds() { # OPTION...
   wait_until 10 curl_tries "$@" || { cat "$work/curl.txt"; false; }
 }
-check "curl --socks5-gssapi" curl_succeeds
-check "curl --socks5-gssapi-nec" curl_succeeds --socks5-gssapi-nec
+# curl 7.88 goes by an octet it never set, and then may say that it has no GSSAPI at all.
+for option in "" --socks5-gssapi-nec; do
+  # shellcheck disable=SC2086 # one word or none
+  if curl_succeeds $option >"$work/curl.out" 2>&1; then
+    ok "curl --socks5-gssapi $option"
+  elif grep -q "per-message authentication is not supported" "$work/curl.txt"; then
+    skip "curl --socks5-gssapi $option" "optional: this curl gives up by itself"
+  else
+    not_ok "curl --socks5-gssapi $option: $(cat "$work/curl.txt")"
+  fi
+done
 
 # ---- staying out ---------------------------------------------------------------------------------
 
