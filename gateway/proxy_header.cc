@@ -35,15 +35,18 @@ Header parseLine(std::string_view line) {
   return complete(Endpoint{*source, *port});
 }
 
+// The first LF ends the line: one that stood alone would leave what follows it to be taken for SOCKS.
 Header decodeLine(Reader& in) {
-  const OctetSpan there = in.take(std::min(in.remaining(), longestLine));
+  Reader ahead = in;
+  const OctetSpan there = ahead.take(std::min(in.remaining(), longestLine));
   const std::string_view text(reinterpret_cast<const char*>(there.data()), there.size());
   constexpr std::string_view head = "PROXY ";
   if (text.substr(0, head.size()) != head.substr(0, text.size())) return malformed("PROXY: no header");
-  const std::size_t end = text.find("\r\n");
-  if (end == text.npos)
-    return there.size() == longestLine ? malformed("PROXY: a line without an end") : incomplete();
-  return parseLine(text.substr(0, end));
+  const std::size_t end = text.find('\n');
+  if (end == text.npos && there.size() < longestLine) return incomplete();
+  if (end == text.npos || text[end - 1] != '\r') return malformed("PROXY: a line without an end");
+  (void)in.take(end + 1);
+  return parseLine(text.substr(0, end - 1));
 }
 
 Header decodeBinary(Reader& in) {
@@ -69,11 +72,6 @@ Header decodeBinary(Reader& in) {
   return complete(Endpoint{address, port});
 }
 
-std::size_t lengthOfLine(OctetSpan octets) {
-  const auto newline = std::find(octets.begin(), octets.end(), '\n');
-  return static_cast<std::size_t>(newline - octets.begin()) + 1;
-}
-
 }  // namespace
 
 Header decodeProxyHeader(Reader& in) {
@@ -81,16 +79,13 @@ Header decodeProxyHeader(Reader& in) {
   Reader whole = in;
   const OctetSpan all = whole.rest();
   if (all.empty()) return incomplete();
-  if (all[0] != signature[0]) {
-    Header header = decodeLine(copy);
-    if (header && header->has_value()) (void)in.take(lengthOfLine(all));
-    return header;
-  }
   const std::size_t there = std::min(all.size(), signature.size());
-  if (!std::equal(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(there), signature.begin())) {
+  const bool binary = all[0] == signature[0];
+  if (binary &&
+      !std::equal(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(there), signature.begin())) {
     return malformed("PROXY: no header");
   }
-  Header header = decodeBinary(copy);
+  Header header = binary ? decodeBinary(copy) : decodeLine(copy);
   if (header && header->has_value()) in = copy;
   return header;
 }

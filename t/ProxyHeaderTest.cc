@@ -66,6 +66,7 @@ class ProxyHeaderTest : public CppUnit::TestFixture {
           "PROXY TCP5 1.2.3.4 1.2.3.4 1 1\r\n"s, "PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n"s,
           "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n"s, "PROXY TCP4 ::1 ::1 1 1\r\n"s,
           "PROXY TCP6 1.2.3.4 1.2.3.4 1 1\r\n"s, "PROXY TCP4 1.2.3.4  1.2.3.4 1 1\r\n"s,
+          "PROXY UNKNOWN\n"s, "PROXY UNKNOWN \n\5\1\0\r\n"s,
           "PROXY " + std::string(101, 'x'), binary(0x31, 0x11, std::string(12, 'a')), binary(0x22, 0x11, ""),
           binary(0x21, 0x11, std::string(11, 'a')), binary(0x21, 0x21, std::string(12, 'a')),
           "\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff"s}) {
