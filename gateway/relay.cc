@@ -22,6 +22,8 @@ std::array<std::uint8_t, copySize> copyBuffer;
 constexpr std::size_t bulkBegins = 16 * 1024;
 constexpr std::size_t bulkEnds = 4 * 1024;
 constexpr std::size_t spliceSize = 1024 * 1024;
+// What one direction moves in a row before the worker's other relays have their turn.
+constexpr std::size_t turnSize = 4 * 1024 * 1024;
 
 enum class PumpEnd : std::uint8_t { running, finished, readFailed, writeFailed };
 
@@ -58,9 +60,15 @@ class Pump {
         const Io io = pull();
         if (io.state == Io::State::failed) end_ = PumpEnd::readFailed;
         if (io.state == Io::State::closed) break;
-        if (!wantsToWait(io)) continue;
-        pipe_.giveBack();
-        co_await waitFor(from_, io.state, never);
+        if (wantsToWait(io)) {
+          pipe_.giveBack();
+          co_await waitFor(from_, io.state, never);
+          inARow_ = 0;
+        } else if (inARow_ >= turnSize && end_ == PumpEnd::running) {
+          if (!bulk_) keepHeld();
+          co_await Sleep(from_.socket().loop(), Clock::now());
+          inARow_ = 0;
+        }
       }
     }
     if (end_ != PumpEnd::running) co_return;
@@ -80,6 +88,7 @@ class Pump {
     if (!bulk_) held_ = OctetSpan(copyBuffer).first(io.octets);
     bulk_ = io.octets >= (bulk_ ? bulkEnds : bulkBegins) && from_.isPlain() && to_.isPlain();
     count_ += io.octets;
+    inARow_ += io.octets;
     lastActivity_ = Clock::now();
     return io;
   }
@@ -144,6 +153,7 @@ class Pump {
   OctetSpan held_;  // what is to be pushed: in the copy buffer, in kept_, or the early octets
   Octets kept_;
   Pipe pipe_;
+  std::size_t inARow_ = 0;  // octets since the last wait
   PumpEnd end_ = PumpEnd::running;
   bool bulk_ = false;
   Task<void> task_;  // dies first: it uses all of the above

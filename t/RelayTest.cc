@@ -4,6 +4,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -22,6 +23,7 @@ class RelayTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aDirectionThatEndsLeavesTheOtherOpen);
   CPPUNIT_TEST(bulkArrivesWhole);
   CPPUNIT_TEST(aSlowReaderHoldsTheSender);
+  CPPUNIT_TEST(aSideThatNeverWaitsLeavesOthersTheirTurn);
   CPPUNIT_TEST(aResetIsPassedOn);
   CPPUNIT_TEST(aResetBehindOctetsIsSeen);
   CPPUNIT_TEST(anIdleRelayEnds);
@@ -46,6 +48,17 @@ class RelayTest : public CppUnit::TestFixture {
     std::unique_ptr<PlainStream> clientSide, destinationSide;
     Inbox early;
     Traffic traffic;
+  };
+
+  // Always has octets, and always takes them.
+  struct Endless final : Stream {
+    explicit Endless(EventLoop& loop) : pair(test::tcpPair()), place(loop, std::move(pair.second)) {}
+    Io read(std::span<std::uint8_t> into) override { return {Io::State::done, into.size(), 0}; }
+    Io write(OctetSpan from) override { return {Io::State::done, from.size(), 0}; }
+    Io finish() override { return {Io::State::done, 0, 0}; }
+    Socket& socket() noexcept override { return place; }
+    std::pair<Fd, Fd> pair;
+    Socket place;
   };
 
   EventLoop loop_;
@@ -140,6 +153,23 @@ class RelayTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_MESSAGE("taken: " + std::to_string(taken), taken < 64'000'000);
     CPPUNIT_ASSERT(b.traffic.sent <= taken);
     CPPUNIT_ASSERT(!task.done());
+  }
+  void aSideThatNeverWaitsLeavesOthersTheirTurn() {
+    Endless client(loop_), destination(loop_);
+    PipePool pipes;
+    Inbox early;
+    Traffic traffic;
+    alarm(10);  // a relay that leaves nobody a turn does not come back to the test either
+    Task<RelayEnd> task = relay(pipes, client, destination, early, {60s, 60s}, traffic);
+    task.start([](void*) noexcept {}, nullptr);
+    bool rung = false;
+    Event bell(
+        loop_, -1, 0, [](int, short, void* it) noexcept { *static_cast<bool*>(it) = true; }, &rung);
+    bell.addUntil(in(1ms));
+    while (!rung) loop_.turn();
+    alarm(0);
+    CPPUNIT_ASSERT(!task.done());
+    CPPUNIT_ASSERT(traffic.sent > 0 && traffic.received > 0);
   }
   void aResetIsPassedOn() {
     Between b(loop_);
