@@ -283,13 +283,12 @@ Result<GssStep> GssAcceptor::step(OctetSpan token) {
   return step;
 }
 
-Result<GssInitiator> GssInitiator::create(const std::string& service, const std::string& host) {
-  const std::string text = service + "@" + host;
-  gss_buffer_desc buffer = lend(text);
+Result<GssInitiator> GssInitiator::create(const std::string& service) {
+  gss_buffer_desc buffer = lend(service);
   OM_uint32 minor = 0;
   gss_name_t name = GSS_C_NO_NAME;
   const OM_uint32 major = gss_import_name(&minor, &buffer, GSS_C_NT_HOSTBASED_SERVICE, &name);
-  if (GSS_ERROR(major)) return gssError(text.c_str(), major, minor);
+  if (GSS_ERROR(major)) return gssError(service.c_str(), major, minor);
   return GssInitiator(GssNamePtr(name));
 }
 

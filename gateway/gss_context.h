@@ -102,8 +102,8 @@ class GssAcceptor {
 /// The client's side.
 class GssInitiator {
  public:
-  /// The service is `service`@`host`, as in rcmd@gw.example.org.
-  static Result<GssInitiator> create(const std::string& service, const std::string& host);
+  /// The service, as in rcmd@gw.example.org.
+  static Result<GssInitiator> create(const std::string& service);
   /// `token` is empty in the first step.  May ask a KDC, and waits for it.
   Result<GssStep> step(OctetSpan token);
   GssContext take() && { return {std::move(context_), confidential_}; }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/gss_helper.h"
 
-#include <linux/capability.h>
 #include <unistd.h>
 
 #include <list>
@@ -130,20 +129,6 @@ class GssHelper {
   bool noMore_ = false;
 };
 
-// Gives up what only reading the keytab took.
-Result<void> confine(const std::string& name) {
-  if (geteuid() == 0 && !name.empty()) {
-    const auto user = findSystemUser(name);
-    if (!user) return user.error();
-    if (auto kept = keepOnlyCapabilities({CAP_SETUID, CAP_SETGID}); !kept) return kept;
-    if (auto became = become(*user); !became) return became;
-  } else if (auto kept = keepOnlyCapabilities({}); !kept) {
-    return kept;
-  }
-  hideMemory();  // it holds keys; the change of the user has made it visible again
-  return {};
-}
-
 }  // namespace
 
 void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions) {
@@ -155,7 +140,7 @@ void runGssHelper(const GssConfig& config, const std::string& user, const Log& l
   hideMemory();
   const auto keys = GssKeys::load(config.keytab);
   if (!keys) fail(keys.error());
-  if (const auto confined = confine(user); !confined) fail(confined.error());
+  if (const auto dropped = dropPrivileges(user); !dropped) fail(dropped.error());
   GssHelper(config, *keys, std::move(questions)).run();
 }
 

@@ -11,6 +11,8 @@
 #include <array>
 #include <cerrno>
 
+#include "gateway/process.h"
+
 namespace crossgate {
 namespace {
 
@@ -43,6 +45,18 @@ Result<void> keepOnlyCapabilities(std::initializer_list<unsigned> kept) {
     if ((mask >> capability & 1) == 0) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   }
   return geteuid() == 0 ? setCapabilities(mask) : setCapabilities(0);
+}
+
+Result<void> dropPrivileges(const std::string& name) {
+  hideMemory();
+  if (geteuid() != 0 || name.empty()) return keepOnlyCapabilities({});
+  const auto user = findSystemUser(name);
+  if (!user) return user.error();
+  // The change of the user drops these, which it takes itself.
+  if (auto kept = keepOnlyCapabilities({CAP_SETUID, CAP_SETGID}); !kept) return kept;
+  if (auto became = become(*user); !became) return became;
+  hideMemory();  // the change of the user has made it visible again
+  return {};
 }
 
 void limitMemory(std::size_t octets) noexcept {

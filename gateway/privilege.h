@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <string>
 
 #include "lib/result.h"
 
@@ -19,6 +20,9 @@ void hideMemory() noexcept;
 /// gain none by exec any more (no_new_privs).  To be called before the user is changed, which drops
 /// the rest.
 Result<void> keepOnlyCapabilities(std::initializer_list<unsigned> kept);
+
+/// Becomes `user` where this is root's process and a user is named, and gives up every capability.
+Result<void> dropPrivileges(const std::string& user);
 
 /// The most memory a process may map, in octets.
 void limitMemory(std::size_t octets) noexcept;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/worker.h"
 
-#include <linux/capability.h>
 #include <unistd.h>
 
 #include <array>
@@ -147,20 +146,8 @@ constexpr std::size_t memoryToStart = 1024UL * 1024 * 1024;
 
 // Gives up everything that relaying does not take.
 Result<void> confine(const WorkerStart& start) {
-  hideMemory();
   tzset();  // reads its file while that is no question
-  const bool isRoot = geteuid() == 0;
-  Result<SystemUser> user = isRoot && !start.config.user.empty() ? findSystemUser(start.config.user)
-                                                                 : Result<SystemUser>(SystemUser{});
-  if (!user) return user.error();
-  if (user->name.empty()) {
-    if (auto kept = keepOnlyCapabilities({}); !kept) return kept;
-  } else {
-    // The change of the user drops these, which it takes itself.
-    if (auto kept = keepOnlyCapabilities({CAP_SETUID, CAP_SETGID}); !kept) return kept;
-    if (auto became = become(*user); !became) return became;
-  }
-  hideMemory();  // the change of the user has made it visible again
+  if (auto dropped = dropPrivileges(start.config.user); !dropped) return dropped;
   if (!start.config.workers.sandbox || !hasSandbox()) return {};
   limitMemory(memoryToStart + start.config.workers.relays * memoryPerRelay);
   return enterSandbox(start.scoreboard.violation(start.index));
