@@ -16,11 +16,13 @@ constexpr const char* systemFile = SYSCONFDIR "/crossgate.conf";
 
 po::options_description ownOptions() {
   po::options_description description("Options");
-  description.add_options()("config,f", po::value<std::string>()->value_name("FILE"),
-                            "the configuration file")("foreground", "stay on the terminal")(
-      "check", "read the configuration, say what is wrong with it, and exit")(
-      "dump-config", "print the configuration in force, and exit")("help,h", "print this, and exit")(
-      "version", "print the version, and exit");
+  for (const CommandOption& option : commandOptions()) {
+    if (option.argument.empty())
+      description.add_options()(option.name.c_str(), option.help.c_str());
+    else
+      description.add_options()(option.name.c_str(),
+                                po::value<std::string>()->value_name(option.argument), option.help.c_str());
+  }
   return description;
 }
 
@@ -36,6 +38,18 @@ po::options_description configOptions() {
 }
 
 }  // namespace
+
+const std::vector<CommandOption>& commandOptions() {
+  static const std::vector<CommandOption> table = {
+      {"config,f", "FILE", "the configuration file"},
+      {"foreground", "", "stay on the terminal"},
+      {"check", "", "read the configuration, say what is wrong with it, and exit"},
+      {"dump-config", "", "print the configuration in force, and exit"},
+      {"help,h", "", "print this, and exit"},
+      {"version", "", "print the version, and exit"},
+  };
+  return table;
+}
 
 std::string CommandLine::configFile() const {
   if (!file.empty()) return file;

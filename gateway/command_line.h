@@ -4,6 +4,7 @@
 
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 #include "gateway/config.h"
 
@@ -18,6 +19,14 @@ struct CommandLine {
   /// The file to read: the one named, else the system's where it exists, else none.
   std::string configFile() const;
 };
+
+/// An option that is no key of the file; it feeds the parser, --help and the manual page.
+struct CommandOption {
+  std::string name;      ///< "help,h": with its letter, where it has one
+  std::string argument;  ///< empty: it takes none
+  std::string help;
+};
+const std::vector<CommandOption>& commandOptions();
 
 Result<CommandLine> parseCommandLine(int argc, char** argv);
 void printHelp(std::ostream& out);
