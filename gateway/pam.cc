@@ -80,8 +80,8 @@ LoginVerdict verdictOf(int status) {
     case PAM_MODULE_UNKNOWN:
     case PAM_OPEN_ERR:
     case PAM_SERVICE_ERR:
-    case PAM_SYMBOL_ERR:
-    case PAM_SYSTEM_ERR: return LoginVerdict::unavailable;
+    case PAM_SYMBOL_ERR: return LoginVerdict::unavailable;
+    // PAM_SYSTEM_ERR among them: so pam_exec tells that its program said no, which has to count as a failure.
     default: return LoginVerdict::rejected;
   }
 }

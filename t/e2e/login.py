@@ -1,0 +1,44 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""User name and password (RFC 1929), octet for octet, for login.sh.
+
+    login.py GATEWAY:PORT [option=value ...] USER PASSWORD
+
+USER and PASSWORD may hold escapes (\\0, \\xff) and repetitions (u*255).  Options: header=TEXT goes first, for listeners
+behind a load balancer; from=ADDRESS is the client's own.  Prints how far it got: "no method", "closed", "status N", or
+after a login the code of the reply to a CONNECT to the web server, "reply N".
+"""
+import socket
+import sys
+
+import socks5
+
+USERPASS = 2
+
+
+def octets(text):
+    text = text.encode().decode("unicode_escape").encode("latin-1")
+    letter, star, count = text.partition(b"*")
+    return letter * int(count) if star else text
+
+
+def login(gateway, options, user, password):
+    source = (options["from"], 0) if "from" in options else None
+    with socket.create_connection(socks5.split(gateway), 20, source) as conversation:
+        conversation.sendall(octets(options.get("header", "")))
+        if socks5.greet(conversation, bytes((USERPASS,))) != USERPASS:
+            return "no method"
+        conversation.sendall(bytes((1, len(user))) + user + bytes((len(password),)) + password)
+        version, status = socks5.exactly(conversation, 2)
+        assert version == 1
+        if status:
+            return f"status {status}"
+        conversation.sendall(socks5.request("198.51.100.2", 80))
+        return f"reply {socks5.exactly(conversation, 10)[1]}"
+
+
+gateway, *given, user, password = sys.argv[1:]
+try:
+    print(login(gateway, dict(each.split("=", 1) for each in given), octets(user), octets(password)))
+except (EOFError, ConnectionError):
+    print("closed")

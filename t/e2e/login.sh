@@ -1,0 +1,167 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# User name and password: the password file and its command, PAM, who is let in and who is slowed down and refused,
+# and whose client it is behind a load balancer.
+. "$(dirname "$0")/lib.sh"
+PATH=$PATH:/usr/sbin
+isolate "$@"
+need curl dnsmasq ss ncat haproxy
+topology
+start_services server4
+passwords=$work/passwd.crossgate
+hello="Hello! This is the web server; your connection came from 198.51.100.1."
+
+# ---- the file ------------------------------------------------------------------------------------
+
+set_password() { # USER PASSWORD
+  "$crossgate" passwd "$passwords" "$1" <<<"$2"
+}
+long_user=$(printf 'u%.0s' {1..255})
+long_password=$(printf 'p%.0s' {1..255})
+(umask 0; set_password alice "first")
+equal "crossgate passwd makes a file that others can't read" 640 "$(stat -c %a "$passwords")"
+check "it changes a password" set_password alice "right"
+check "a user name and a password of 255 octets each" set_password "$long_user" "$long_password"
+refute "256 are too many" set_password "u$long_user" right
+refute "a user name with a colon" set_password "a:b" right
+refute "an empty password" set_password carol ""
+set_password bob right
+check "-D deletes" "$crossgate" passwd -D "$passwords" bob
+refute "and says when there is nobody to delete" "$crossgate" passwd -D "$passwords" bob
+equal "a line for each user" "alice $long_user" "$(cut -d: -f1 "$passwords" | tr '\n' ' ' | sed 's/ $//')"
+equal "with a yescrypt hash" 2 "$(grep -c '^[^:]*:\$y\$' "$passwords")"
+# Of other programs: SHA-512 and bcrypt.
+cat >>"$passwords" <<'END'
+sha:$6$rounds=1000$abc$L49KHVDH7dx1DLB1QCAaFWdSAxn4hZjeqUBMOeOAindyaFjDFc6TBM72TifrctYRRLVDwGLb6UKNu16iQRSDx/
+blow:$2b$04$4Pz3fvQ0O42x.P0dqnp7lOgb/AqMnunzptN1WpOYbTnTeutwzZYN6
+locked:!$6$rounds=1000$abc$x
+END
+
+mkdir "$work/pam.d"
+cat >"$work/pam.d/crossgate" <<END
+auth required pam_exec.so quiet expose_authtok $work/ask
+account required pam_permit.so
+END
+cat >"$work/ask" <<'END'
+#!/bin/sh
+[ "$PAM_USER" = paula ] && [ "$(tr -d '\0')" = "of pam" ] && [ "${PAM_RHOST%.*}" = 192.0.2 ]
+END
+chmod 755 "$work/ask"
+on gateway mount --bind "$work/pam.d" /etc/pam.d
+
+start_gateway gateway <<END
+socks = 0.0.0.0:1082 proxy from 127.0.0.0/8
+[auth]
+method = none from 192.0.2.1
+method = userpass from 192.0.2.0/24,127.0.0.1,2001:db8:c::2,203.0.113.0/24
+password-file = $passwords
+pam = crossgate
+failures = 4
+refuse = 4
+[access]
+group = staff alice,paula
+rule = permit group staff user sha,blow,$long_user
+END
+log=$work/gateway.log
+
+# ---- who is let in -------------------------------------------------------------------------------
+
+with_curl() { # OPTION...
+  on client4 curl -sS -m 10 --socks5-hostname 192.0.2.1:1080 "$@" http://only4.example/ 2>&1
+}
+login() { # [OPTION...] USER PASSWORD
+  on client4 timeout 30 "$python" "$e2e/login.py" "${gateway_at:-192.0.2.1:1080}" "$@" 2>&1
+}
+equal "curl with user and password" "$hello" "$(with_curl --proxy-user alice:right)"
+matches "the log names the user and the method" \
+  "user=alice auth=userpass command=connect to=only4.example:80 .*result=ok" "$log"
+equal "ncat --proxy-auth" "HTTP/1.1 200 OK" "$(printf 'GET / HTTP/1.0\r\n\r\n' |
+  on client4 ncat --proxy-type socks5 --proxy 192.0.2.1:1080 --proxy-auth alice:right 198.51.100.2 80 | head -n 1 | tr -d '\r')"
+equal "255 octets of each, with curl" "$hello" "$(with_curl --proxy-user "$long_user:$long_password")"
+equal "255 octets of each" "reply 0" "$(login 'u*255' 'p*255')"
+equal "PAM knows who is not in the file" "reply 0" "$(login paula 'of pam')"
+matches "and the rules know its user's group" "user=paula auth=userpass command=connect" "$log"
+equal "a hash of SHA-512, as other programs make it" "reply 0" "$(login sha right)"
+equal "and one of bcrypt" "reply 0" "$(login blow right)"
+
+# ---- who is not ----------------------------------------------------------------------------------
+
+for each in {11..18}; do add_address client4 "192.0.2.$each/24" eth1; done
+refute "curl with a wrong password" with_curl --interface 192.0.2.11 --proxy-user alice:wrong
+matches "the log says why, and not the password" \
+  'user=alice auth=userpass .*result=denied reason="wrong user name or password"' "$log"
+refute "curl without one where one is asked for" with_curl --interface 192.0.2.11
+matches "the log says why" 'result=denied reason="the client offers no method that it may use"' "$log"
+
+# Each from an address of its own, and all at once: failures make the answers slow.
+tries=(
+  12 "an empty user name" '' right
+  13 "an empty password" blow ''
+  14 "a NUL behind the user name" 'alice\0' right
+  15 "a NUL behind the password" sha 'right\0more'
+  16 "a NUL in what PAM is asked" paula 'of pam\0more'
+  17 "a locked entry" locked right
+  18 "nobody's name" nobody right)
+for ((i = 0; i < ${#tries[@]}; i += 4)); do
+  login "from=192.0.2.${tries[i]}" "${tries[i + 2]}" "${tries[i + 3]}" >"$work/try.${tries[i]}" &
+done
+sleep 1
+for ((i = 0; i < ${#tries[@]}; i += 4)); do
+  wait_until 10 [ -s "$work/try.${tries[i]}" ]
+  equal "${tries[i + 1]} is refused" "status 1" "$(cat "$work/try.${tries[i]}")"
+done
+refute "the log has no bare NUL" grep -qP '\x00' "$log"
+refute "and no password" grep -Eq "right|wrong[^ ]|of pam|$long_password" "$log"
+
+# ---- brute force ---------------------------------------------------------------------------------
+
+begin=${EPOCHREALTIME/./}
+milliseconds() { echo $(((${EPOCHREALTIME/./} - begin) / 1000)); }
+for try in 1 2 3 4; do
+  { login mallory "guess$try" >"$work/guess.$try"; milliseconds >"$work/took.$try"; } &
+done
+matches "a source that keeps failing is refused" 'event="source refused" client=192.0.2.2 failures=4 seconds=4' "$log"
+equal "even with the right password" "status 1" "$(login alice right)"
+matches "the log says why" 'reason="too many failed logins from this source"' "$log"
+equal "another source logs in" "reply 0" "$(on client6 "$python" "$e2e/login.py" "[2001:db8:c::1]:1080" alice right)"
+within "while the guesses still wait for their answers" 0 3500 "$(milliseconds)"
+wait_until 10 [ -s "$work/took.1" -a -s "$work/took.2" -a -s "$work/took.3" -a -s "$work/took.4" ]
+equal "each of which was no" "status 1" "$(sort -u "$work"/guess.?)"
+within "after half a second, 1, 2, and 4" 4000 9000 "$(sort -n "$work"/took.? | tail -n 1)"
+equal "and after a while it is forgiven" "reply 0" "$(sleep 1; login alice right)"
+
+# ---- a changed password --------------------------------------------------------------------------
+
+set_password alice new
+equal "what was changed is not remembered" "status 1" "$(login alice right)"
+equal "the new one is good at once" "reply 0" "$(login alice new)"
+
+# ---- behind a load balancer ----------------------------------------------------------------------
+
+cat >"$work/haproxy.conf" <<'END'
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 10s
+  timeout server 10s
+listen v1
+  bind 192.0.2.1:1083
+  server gateway 127.0.0.1:1082 send-proxy
+listen v2
+  bind 192.0.2.1:1084
+  server gateway 127.0.0.1:1082 send-proxy-v2
+END
+service gateway "$work/haproxy.log" haproxy -db -f "$work/haproxy.conf"
+wait_listening gateway 1084 haproxy
+for version in 1 2; do
+  lines=$(wc -l <"$log")
+  equal "PROXY version $version of HAProxy" "reply 0" "$(gateway_at=192.0.2.1:108$((version + 2)) login alice new)"
+  wait_until 5 [ "$(wc -l <"$log")" -gt "$lines" ]
+  equal "the log has the client's own address" 1 \
+    "$(tail -n "+$((lines + 1))" "$log" | grep -c "client=192.0.2.2:[0-9]* user=alice auth=userpass")"
+done
+forged='PROXY TCP4 203.0.113.9 192.0.2.1 1 1080\r\n'
+equal "a source that is not named can forge no header" closed "$(gateway_at=192.0.2.1:1082 login "header=$forged" alice new)"
+refute "nor appear by another address" grep -q "client=203.0.113.9" "$log"
+equal "and is served without one" "reply 0" "$(gateway_at=192.0.2.1:1082 login alice new)"
+finish
