@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "gateway/pam.h"
 #include "gateway/password_file.h"
@@ -76,6 +77,10 @@ class Back {
 }  // namespace
 
 Task<LoginVerdict> Checker::check(const LoginRequest& login) {
+  if (std::exchange(stale_, false)) {
+    channel_.reset();  // by which it ends
+    notBefore_ = {};
+  }
   if (channel_ == nullptr && !spawn()) co_return LoginVerdict::unavailable;
   if (!sendLogin(channel_->fd(), login)) {
     end("its channel is broken");

@@ -28,6 +28,9 @@ class Checker {
   /// One at a time; `login` outlives the Task.
   Task<LoginVerdict> check(const LoginRequest& login);
 
+  /// The next login gets a new process.
+  void renew() noexcept { stale_ = true; }
+
   bool busy = false;  ///< the helper's own note
 
  private:
@@ -40,6 +43,7 @@ class Checker {
   pid_t pid_ = 0;
   std::unique_ptr<Socket> channel_;
   Deadline notBefore_{};
+  bool stale_ = false;
 };
 
 }  // namespace crossgate

@@ -13,6 +13,7 @@
 
 #include "gateway/auth_checker.h"
 #include "gateway/auth_protocol.h"
+#include "gateway/log_follower.h"
 #include "gateway/login_memory.h"
 #include "gateway/password_file.h"
 #include "gateway/process.h"
@@ -29,12 +30,13 @@ constexpr int questionsAtOnce = 64;
 
 class Helper {
  public:
-  Helper(const AuthConfig& config, const Log& log, Fd questions)
+  Helper(const AuthConfig& config, const Log& log, Fd questions, Fd logNews)
       : config_(config),
         log_(log),
         questions_(std::move(questions)),
         memory_(config.remember),
         failures_(config.failures, config.refuse),
+        follower_(loop_, std::move(logNews), log, [this] { renewCheckers(); }),
         asked_(loop_, questions_.get(), EV_READ | EV_PERSIST, &Helper::onQuestions, this) {
     for (unsigned i = 0; i < config.checkers; ++i) {
       checkers_.push_back(std::make_unique<Checker>(loop_, config_, log_));
@@ -207,6 +209,11 @@ class Helper {
     giveTurns();
   }
 
+  // They were forked with the old log.
+  void renewCheckers() {
+    for (const auto& checker : checkers_) checker->renew();
+  }
+
   // A changed file may have taken a login away that is remembered.
   void forgetWhatChanged() {
     if (config_.passwordFile.empty()) return;
@@ -225,6 +232,7 @@ class Helper {
   FailureTable failures_;
   FileStamp stamp_;
   std::vector<std::unique_ptr<Checker>> checkers_;
+  LogFollower follower_;
   std::list<Login> logins_;
   std::list<Login> ended_;
   std::list<Login*> waiting_;     // for a turn, the oldest first
@@ -244,7 +252,7 @@ Result<void> confine(const AuthConfig& config) {
 
 }  // namespace
 
-void runAuthHelper(const AuthConfig& config, const Log& log, Fd questions) {
+void runAuthHelper(const AuthConfig& config, const Log& log, Fd questions, Fd logNews) {
   ignoreMastersSignals();
   signal(SIGCHLD, SIG_IGN);  // the kernel buries the checkers
   if (const auto confined = confine(config); !confined) {
@@ -253,7 +261,7 @@ void runAuthHelper(const AuthConfig& config, const Log& log, Fd questions) {
         .field("reason", confined.error().detail);
     _exit(1);
   }
-  Helper(config, log, std::move(questions)).run();
+  Helper(config, log, std::move(questions), std::move(logNews)).run();
 }
 
 }  // namespace crossgate

@@ -20,6 +20,7 @@
 namespace crossgate {
 
 /// The life of the helper process; returns when every asker is gone.
-void runAuthHelper(const AuthConfig& config, const Log& log, Fd questions);
+/// `logNews` as LogFollower takes it.
+void runAuthHelper(const AuthConfig& config, const Log& log, Fd questions, Fd logNews);
 
 }  // namespace crossgate

@@ -240,6 +240,13 @@ std::vector<Option> makeTable() {
        "The user that workers run as when the gateway is started as root. Without it they stay root's, "
        "and the log warns.",
        text(MEMBER(user))},
+      {"pid-file",
+       "FILE",
+       {},
+       false,
+       "Holds the process id of the master, and a lock that refuses a second start. Read at the start and at "
+       "an upgrade; a reload does not move it.",
+       text(MEMBER(pidFile))},
       {"listen.socks",
        "ADDRESS:PORT [version LIST] [proxy from PATTERN]",
        {"127.0.0.1:1080", "[::1]:1080"},

@@ -78,6 +78,7 @@ struct Secrets;
 
 struct Config {
   std::string user;
+  std::string pidFile;  ///< empty: none
   std::vector<ListenerConfig> listeners;
   TlsConfig tls;
   WorkersConfig workers;

@@ -8,6 +8,7 @@
 #include "gateway/event_loop.h"
 #include "gateway/gss_context.h"
 #include "gateway/gss_protocol.h"
+#include "gateway/log_follower.h"
 #include "gateway/privilege.h"
 #include "gateway/process.h"
 #include "gateway/task.h"
@@ -28,11 +29,12 @@ std::string userOf(const std::string& principal, const GssConfig& config, const 
 
 class GssHelper {
  public:
-  GssHelper(const GssConfig& config, const GssKeys& keys, Fd questions)
+  GssHelper(const GssConfig& config, const GssKeys& keys, const Log& log, Fd questions, Fd logNews)
       : config_(config),
         keys_(keys),
         realm_(ownRealm()),
         questions_(std::move(questions)),
+        follower_(loop_, std::move(logNews), log),
         asked_(loop_, questions_.get(), EV_READ | EV_PERSIST, &GssHelper::onQuestions, this) {
     asked_.add();
   }
@@ -123,6 +125,7 @@ class GssHelper {
   const std::string realm_;
   EventLoop loop_;
   Fd questions_;
+  LogFollower follower_;
   Event asked_;
   std::list<Conversation> conversations_;
   std::list<Conversation> ended_;
@@ -131,7 +134,8 @@ class GssHelper {
 
 }  // namespace
 
-void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions) {
+void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions,
+                  Fd logNews) {
   ignoreMastersSignals();
   const auto fail = [&](const Error& error) {
     log.line(LogLevel::error).field("event", "the GSSAPI helper can't work").field("reason", error.detail);
@@ -141,7 +145,7 @@ void runGssHelper(const GssConfig& config, const std::string& user, const Log& l
   const auto keys = GssKeys::load(config.keytab);
   if (!keys) fail(keys.error());
   if (const auto dropped = dropPrivileges(user); !dropped) fail(dropped.error());
-  GssHelper(config, *keys, std::move(questions)).run();
+  GssHelper(config, *keys, log, std::move(questions), std::move(logNews)).run();
 }
 
 }  // namespace crossgate

@@ -15,7 +15,8 @@
 
 namespace crossgate {
 
-/// The life of the helper process; returns when every asker is gone.  `user` as in Config.
-void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions);
+/// The life of the helper process; returns when every asker is gone.  `user` as in Config,
+/// `logNews` as LogFollower takes it.
+void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions, Fd logNews);
 
 }  // namespace crossgate

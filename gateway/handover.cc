@@ -7,7 +7,7 @@
 namespace crossgate {
 namespace {
 
-enum class MessageType : std::uint32_t { clients = 1, noMore = 2, endNow = 3 };
+enum class MessageType : std::uint32_t { clients = 1, noMore = 2, endNow = 3, log = 4 };
 
 // Both ends are the same program, so the layout is the compiler's.
 struct Entry {
@@ -75,6 +75,15 @@ Result<void> sendClients(int socket, std::span<const Client> clients) {
 Result<void> sendNoMore(int socket) { return sendBare(socket, MessageType::noMore); }
 Result<void> sendEndNow(int socket) { return sendBare(socket, MessageType::endNow); }
 
+// The descriptor comes with an entry, as every descriptor does.
+Result<void> sendLog(int socket, int log) {
+  Message message;
+  message.type = MessageType::log;
+  message.count = 1;
+  message.entries[0] = {};
+  return sendWithFds(socket, asOctets(message, sizeWith(1)), {&log, 1});
+}
+
 Result<Orders> receiveOrders(int socket) {
   Message message;
   auto received = receiveWithFds(socket, {reinterpret_cast<std::uint8_t*>(&message), sizeof message});
@@ -89,6 +98,11 @@ Result<Orders> receiveOrders(int socket) {
                      received->octets == sizeWith(message.count) &&
                      (received->fdCount == message.count || received->fdsLost);
   if (!whole) return malformed("a message of the master that makes no sense");
+  if (message.type == MessageType::log) {
+    orders.kind = Orders::Kind::log;
+    orders.log = std::move(received->fds[0]);
+    return orders;
+  }
   if (message.type != MessageType::clients) {
     orders.kind = message.type == MessageType::endNow ? Orders::Kind::endNow : Orders::Kind::noMore;
     return orders;

@@ -4,7 +4,8 @@
 // A worker has one end of a SOCK_SEQPACKET socketpair.  The master sends
 //   clients   up to 16 accepted descriptors (SCM_RIGHTS), an Entry for each;
 //   noMore    no more clients will come: finish the relays you have and exit;
-//   endNow    end every relay and exit; it may follow a noMore.
+//   endNow    end every relay and exit; it may follow a noMore;
+//   log       the descriptor of the log file that was opened again (SIGUSR1), at any time.
 // A master that dies says noMore by the end of file, its last word.  The worker sends nothing: what it has
 // finished stands on the Scoreboard, and when the master waits for room, the worker writes to the wake-up
 // eventfd.
@@ -42,14 +43,16 @@ struct Client {
 
 /// What a worker hears from its master.
 struct Orders {
-  enum class Kind : std::uint8_t { nothing, clients, endNow, noMore, masterGone } kind = Kind::nothing;
+  enum class Kind : std::uint8_t { nothing, clients, endNow, noMore, log, masterGone } kind = Kind::nothing;
   std::vector<Client> clients;  ///< without a descriptor, where this process could hold no more
+  Fd log;                       ///< without one likewise
 };
 
 /// Sends clients, at most maxPassedFds; the caller keeps the descriptors and closes them afterwards.
 Result<void> sendClients(int socket, std::span<const Client> clients);
 Result<void> sendNoMore(int socket);
 Result<void> sendEndNow(int socket);
+Result<void> sendLog(int socket, int log);
 /// Reads one message without waiting.  An Error means that the contract was broken: the worker exits.
 Result<Orders> receiveOrders(int socket);
 

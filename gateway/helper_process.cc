@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "gateway/log_follower.h"
 #include "gateway/process.h"
 
 namespace crossgate {
@@ -31,12 +32,26 @@ void HelperProcess::maintain() {
   const auto now = std::chrono::steady_clock::now();
   if (!questions_ || pid_ != 0 || now < notBefore_) return;
   notBefore_ = now + respawnPause;
-  const pid_t pid = forkChild_({answers_.get()}, [this] { main_(config_, log_, std::move(answers_)); });
-  if (pid > 0) {
-    pid_ = pid;
-    return;
+  const auto postpone = [&](const char* what) {
+    log_.line(LogLevel::error)
+        .field("event", "no " + name_)
+        .field("reason", systemError(what, errno).detail);
+  };
+  int news[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, news) != 0) {
+    return postpone("socketpair");
   }
-  log_.line(LogLevel::error).field("event", "no " + name_).field("reason", systemError("fork", errno).detail);
+  logNews_ = Fd(news[0]);
+  Fd theirs(news[1]);
+  const pid_t pid = forkChild_({answers_.get(), theirs.get()}, [&] {
+    main_({config_, log_, std::move(answers_), std::move(theirs)});
+  });
+  if (pid < 0) return postpone("fork");
+  pid_ = pid;
+}
+
+void HelperProcess::followLog() const noexcept {
+  if (pid_ != 0) LogFollower::tell(logNews_.get(), log_);
 }
 
 bool HelperProcess::reap(pid_t pid, int status) {

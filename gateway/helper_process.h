@@ -19,8 +19,15 @@
 
 namespace crossgate {
 
+/// What a helper process is given at birth.
+struct HelperStart {
+  const Config& config;
+  const Log& log;
+  Fd questions;
+  Fd logNews;  ///< for a LogFollower
+};
 /// The life of a helper process; see auth_helper.h and gss_helper.h.
-using HelperMain = void (*)(const Config& config, const Log& log, Fd questions);
+using HelperMain = void (*)(HelperStart start);
 /// Forks a child that keeps `keep` of the master's descriptors, lives `life` and exits; -1 and errno.
 using ForkChild = std::function<pid_t(std::vector<int> keep, const std::function<void()>& life)>;
 
@@ -36,6 +43,8 @@ class HelperProcess {
   void maintain();
   /// True when `pid` was the helper; says so in the log.
   bool reap(pid_t pid, int status);
+  /// The log was opened again.
+  void followLog() const noexcept;
 
  private:
   std::string name_;
@@ -45,6 +54,7 @@ class HelperProcess {
   ForkChild forkChild_;
   Fd questions_;
   Fd answers_;  // the helper's end
+  Fd logNews_;  // our end
   pid_t pid_ = 0;
   std::chrono::steady_clock::time_point notBefore_{};
 };

@@ -75,29 +75,37 @@ Result<void> Log::openSink() {
     sink_ = regular ? Sink::file : Sink::stream;
     return {};
   }
-  if (config_.to == "syslog") {
-    sink_ = Sink::syslog;
-    fd_ = Fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, "/dev/log");
-    if (!fd_ || connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      return systemError("syslog at /dev/log", errno);
-    }
-    return {};
-  }
+  sink_ = config_.to == "syslog" ? Sink::syslog : Sink::file;
   return reopen();
 }
 
 Result<void> Log::reopen() {
-  if (config_.to == "stderr" || config_.to == "syslog") return {};
-  Fd fd(::open(config_.to.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640));
-  if (!fd) return systemError(config_.to.c_str(), errno);
-  // The number stays, because other parts may hold it.
-  if (fd_ && dup3(fd.get(), fd_.get(), O_CLOEXEC) < 0) return systemError(config_.to.c_str(), errno);
+  if (config_.to == "stderr") return {};
+  if (config_.to != "syslog") {
+    constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    return replace(Fd(::open(config_.to.c_str(), flags, 0640)), config_.to.c_str());
+  }
+  constexpr const char* name = "syslog at /dev/log";
+  Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, "/dev/log");
+  if (!fd || connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    return systemError(name, errno);
+  }
+  return replace(std::move(fd), name);
+}
+
+// The number stays, because other parts may hold it.
+Result<void> Log::replace(Fd fd, const char* name) {
+  if (!fd) return systemError(name, errno);
+  if (fd_ && dup3(fd.get(), fd_.get(), O_CLOEXEC) < 0) return systemError(name, errno);
   if (!fd_) fd_ = std::move(fd);
-  sink_ = Sink::file;
   return {};
+}
+
+void Log::follow(const Fd& opened) const noexcept {
+  if (fd_) dup3(opened.get(), fd_.get(), O_CLOEXEC);
 }
 
 void Log::write(LogLevel level, std::string& text) const {

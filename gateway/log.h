@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Log: one line per event, logfmt or JSON, to stderr, a file or syslog.
 //
-// Opened once, before privileges drop, and shared by all processes through fork: a line is one
-// write(2) to a descriptor opened for appending, or one datagram to syslog, so that lines of different
-// processes never mix.  A sink that can't take a line at once loses it, and the next line says how
+// Opened before privileges drop and shared by all processes through fork: a line is one write(2) to a
+// descriptor opened for appending, or one datagram to syslog, so that lines of different processes
+// never mix.  When the master opens it again it hands the new descriptor round; the number stays.  A sink that can't take a line at once loses it, and the next line says how
 // many were lost: a slow log never holds up a relay.
 #pragma once
 
@@ -58,13 +58,16 @@ class Log {
   bool wants(LogLevel level) const noexcept { return level <= config_.level; }
   const LogConfig& config() const noexcept { return config_; }
   int fd() const noexcept { return fd_.get(); }
-  /// Opens the same file again, after it was renamed by a log rotation.
+  /// Opens the same file again, after it was renamed by a log rotation; syslog's socket likewise.
   Result<void> reopen();
+  /// In another process: what is logged from now on goes where the master's `opened` goes.
+  void follow(const Fd& opened) const noexcept;
 
  private:
   enum class Sink : std::uint8_t { file, stream, syslog };
   explicit Log(LogConfig config) : config_(std::move(config)) {}
   Result<void> openSink();
+  Result<void> replace(Fd fd, const char* name);
   void write(LogLevel level, std::string& text) const;
 
   LogConfig config_;

@@ -17,6 +17,7 @@
 #include "gateway/gss_helper.h"
 #include "gateway/master.h"
 #include "gateway/passwd_command.h"
+#include "gateway/pid_file.h"
 #include "gateway/process.h"
 #include "gateway/sandbox.h"
 #include "gateway/secrets.h"
@@ -88,18 +89,31 @@ int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
     if (!detached) return complain(detached.error());
     daemon.emplace(*std::move(detached));
   }
-  const auto authHelper = [](const Config& config, const Log& itsLog, Fd questions) {
-    runAuthHelper(config.auth, itsLog, std::move(questions));
+  std::optional<PidFile> pidFile;
+  if (!loaded.config.pidFile.empty()) {
+    auto acquired = PidFile::acquire(loaded.config.pidFile);
+    if (!acquired) return complain(acquired.error());
+    pidFile.emplace(*std::move(acquired));
+  }
+  const auto authHelper = [](HelperStart start) {
+    runAuthHelper(start.config.auth, start.log, std::move(start.questions), std::move(start.logNews));
   };
-  const auto gssHelper = [](const Config& config, const Log& itsLog, Fd questions) {
-    runGssHelper(config.gss, config.user, itsLog, std::move(questions));
+  const auto gssHelper = [](HelperStart start) {
+    runGssHelper(start.config.gss, start.config.user, start.log, std::move(start.questions),
+                 std::move(start.logNews));
   };
   Master master(
       {[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper});
   if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
     return complain(started.error());
   }
-  if (daemon) daemon->ready();
+  if (pidFile) {
+    if (auto written = pidFile->write(); !written) return complain(written.error());
+  }
+  if (daemon) {
+    leaveTerminal();
+    daemon->ready();
+  }
   return master.run();
 }
 

@@ -51,11 +51,12 @@ Result<void> Master::start(Config config, Log log) {
   tick_ = std::make_unique<Event>(loop_, -1, 0, trampoline<&Master::onTick>(), this);
   tick_->addUntil(in(seconds(1)));
   resume_ = std::make_unique<Event>(loop_, -1, 0, trampoline<&Master::resumeAccepting>(), this);
-  resumeAccepting();
   return {};
 }
 
 int Master::run() {
+  forkWorkers();
+  resumeAccepting();
   while (
       !(stopping_ && std::none_of(pools_.begin(), pools_.end(), [](auto& p) { return p->hasWorkers(); }))) {
     loop_.turn();
@@ -186,6 +187,7 @@ void Master::onSignalEvent(int signal, short, void* self) noexcept {
 void Master::onSignal(int signal) {
   switch (signal) {
     case SIGHUP: return reload();
+    case SIGUSR1: return reopenLogs();
     case SIGTERM: return stop(current().config().workers.drain);
     case SIGINT: return stop(seconds(0));
     case SIGCHLD: return reapChildren();
@@ -211,6 +213,10 @@ void Master::stop(seconds drain) {
   for (auto& pool : pools_) pool->retireAll();
   endAt_ = std::min(endAt_, in(drain));
   if (drain == seconds(0)) onTick();
+}
+
+void Master::reopenLogs() {
+  for (auto& pool : pools_) pool->reopenLog();
 }
 
 void Master::reload() {
@@ -241,6 +247,7 @@ Result<void> Master::tryReload() {
 
   current().retireAll();
   adopt(*std::move(listeners), std::move(next));
+  forkWorkers();
   pools_.remove_if([this](auto& pool) { return pool != pools_.front() && !pool->hasWorkers(); });
   this->log().event(LogLevel::info, "reloaded");
   return {};
@@ -275,7 +282,7 @@ std::unique_ptr<Pool> Master::makePool(Config config, Log log) {
     return forkChild(std::move(keep), life);
   };
   return std::make_unique<Pool>(
-      std::make_unique<const Config>(std::move(config)), std::make_unique<const Log>(std::move(log)),
+      std::make_unique<const Config>(std::move(config)), std::make_unique<Log>(std::move(log)),
       Pool::Services{services_.workerMain, wake_.get(), services_.authHelperMain, services_.gssHelperMain,
                      forking, [this](const IpAddress& source) { sources_.leave(source); }});
 }
@@ -307,6 +314,9 @@ void Master::adopt(std::vector<std::unique_ptr<Listener>> listeners, std::unique
   for (const auto& listener : listeners_) {
     log().line(LogLevel::info).field("event", "listening").field("address", listener->endpoint().toString());
   }
+}
+
+void Master::forkWorkers() {
   const unsigned wanted = current().config().workers.start;
   for (unsigned forked = 0; forked < wanted; forked += 8) current().maintain();
 }

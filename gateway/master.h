@@ -4,6 +4,7 @@
 //
 //   SIGHUP   read the configuration again; a bad one is logged and the old one stays; a good one
 //            starts a new generation of workers, the old one finishes its relays
+//   SIGUSR1  open the log file again, in every process, after a log rotation has renamed it
 //   SIGTERM  stop accepting, let relays finish for `drain` seconds, then end them
 //   SIGINT   end now
 #pragma once
@@ -33,9 +34,9 @@ class Master {
 
   explicit Master(Services services);
 
-  /// Binds and forks; the Error says what stands in the way.
+  /// Binds; the Error says what stands in the way.
   Result<void> start(Config config, Log log);
-  /// Serves until it is told to stop; returns the exit code.
+  /// Forks workers and serves until it is told to stop; returns the exit code.
   int run();
 
  private:
@@ -43,6 +44,7 @@ class Master {
   void onClients(Listener& listener, std::uint16_t index);
   void onTick();
   void reload();
+  void reopenLogs();
   Result<void> tryReload();
   void stop(std::chrono::seconds drain);
   void reapChildren();
@@ -54,6 +56,7 @@ class Master {
   Result<std::vector<std::unique_ptr<Listener>>> openListeners(const Config& config);
   std::unique_ptr<Pool> makePool(Config config, Log log);
   void adopt(std::vector<std::unique_ptr<Listener>> listeners, std::unique_ptr<Pool> pool);
+  void forkWorkers();
   Pool& current() { return *pools_.front(); }
   const Log& log() { return current().log(); }
 

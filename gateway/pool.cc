@@ -36,7 +36,7 @@ int fdPair(Fd& ours, Fd& theirs) {
 
 }  // namespace
 
-Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<const Log> log, Services services)
+Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<Log> log, Services services)
     : config_(std::move(config)),
       log_(std::move(log)),
       services_(std::move(services)),
@@ -118,9 +118,13 @@ bool Pool::offer(Client client) {
   tickets_[client.ticket] = {*index, true, client.peer.address};
   ++worker.assigned;
   ++relays_;
-  if (worker.outbox.empty()) outboxes_.push_back(*index);
+  if (worker.outbox.empty()) queue(*index);
   worker.outbox.push_back(std::move(client));
   return true;
+}
+
+void Pool::queue(unsigned index) {
+  if (std::find(outboxes_.begin(), outboxes_.end(), index) == outboxes_.end()) outboxes_.push_back(index);
 }
 
 // A worker whose queue is full keeps its clients in the outbox until the next round.
@@ -128,7 +132,12 @@ void Pool::flush() {
   std::erase_if(outboxes_, [&](unsigned index) { return deliver(workers_[index]); });
 }
 
-bool Pool::deliver(Worker& worker) {
+bool Pool::deliver(Worker& worker) const {
+  if (worker.owedLog) {
+    const auto sent = sendLog(worker.orders.get(), log_->fd());
+    if (!sent && sent.error().failure == Failure::exhausted) return false;
+    worker.owedLog = false;
+  }
   while (!worker.outbox.empty()) {
     const std::size_t count = std::min(worker.outbox.size(), maxPassedFds);
     const auto sent = sendClients(worker.orders.get(), {worker.outbox.data(), count});
@@ -209,9 +218,7 @@ void Pool::retire(unsigned index) {
   if (worker.listedIdle) std::erase(idle_, index);
   worker.listedIdle = false;
   worker.retired = true;
-  if (!deliver(worker) && std::find(outboxes_.begin(), outboxes_.end(), index) == outboxes_.end()) {
-    outboxes_.push_back(index);
-  }
+  if (!deliver(worker)) queue(index);
   --serving_;
 }
 
@@ -230,6 +237,24 @@ void Pool::endNow() {
 void Pool::kill() const {
   for (const Worker& worker : workers_) {
     if (worker.pid != 0) ::kill(worker.pid, SIGKILL);
+  }
+}
+
+void Pool::reopenLog() {
+  if (const auto reopened = log_->reopen(); !reopened) {
+    log_->line(LogLevel::error)
+        .field("event", "the log stays where it was")
+        .field("reason", reopened.error().detail);
+    return;
+  }
+  log_->event(LogLevel::info, "log opened again");
+  if (log_->fd() < 0) return;  // stderr, which is nobody's to open
+  authHelper_.followLog();
+  gssHelper_.followLog();
+  for (unsigned i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].pid == 0) continue;
+    workers_[i].owedLog = true;
+    if (!deliver(workers_[i])) queue(i);
   }
 }
 

@@ -38,7 +38,7 @@ class Pool {
     std::function<void(const IpAddress& source)> relayEnded;
   };
 
-  Pool(std::unique_ptr<const Config> config, std::unique_ptr<const Log> log, Services services);
+  Pool(std::unique_ptr<const Config> config, std::unique_ptr<Log> log, Services services);
 
   /// Takes in what workers have finished.  Cheap; to be called before a round of offer().
   void collect();
@@ -57,6 +57,9 @@ class Pool {
   void endNow();
   void kill() const;
 
+  /// Opens the log file again, for every process of this generation.
+  void reopenLog();
+
   /// True when `pid` was one of ours; a worker's relays are lost unless it had finished them.
   bool reap(pid_t pid, int status);
 
@@ -74,6 +77,7 @@ class Pool {
     Fd orders;
     bool retired = false;
     bool toldNoMore = false;
+    bool owedLog = false;  // the log was opened again, and it does not know yet
     std::uint64_t assigned = 0;
     std::uint64_t collected = 0;
     bool listedIdle = false;
@@ -97,10 +101,11 @@ class Pool {
   bool spent(const Worker& worker) const;
   void release(Scoreboard::Ticket ticket);
   void noteDeath(const Worker& worker, bool normal);
-  static bool deliver(Worker& worker);
+  void queue(unsigned index);
+  bool deliver(Worker& worker) const;
 
   std::unique_ptr<const Config> config_;
-  std::unique_ptr<const Log> log_;
+  std::unique_ptr<Log> log_;
   Services services_;
   Scoreboard scoreboard_;
   RuleLedger ledger_;
@@ -110,7 +115,7 @@ class Pool {
   std::vector<unsigned> idle_;  // the worker that became idle last is at the end
   std::vector<TicketInfo> tickets_;
   std::vector<Scoreboard::Ticket> freeTickets_;
-  std::vector<unsigned> outboxes_;  // workers with clients to be sent
+  std::vector<unsigned> outboxes_;  // workers with something to be sent
   unsigned count_ = 0;              // processes alive
   unsigned serving_ = 0;            // of these, not retired
   unsigned relays_ = 0;             // relays assigned and not finished

@@ -99,13 +99,16 @@ Result<Daemon> Daemon::detach() {
   return Daemon(std::move(writeEnd));
 }
 
-void Daemon::ready() {
+void leaveTerminal() noexcept {
   umask(027);
   (void)!chdir("/");
   const Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (null) dup2(null.get(), standard);
   }
+}
+
+void Daemon::ready() noexcept {
   (void)!write(parent_.get(), "1", 1);
   parent_.reset();
 }

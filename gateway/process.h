@@ -40,13 +40,17 @@ Result<SystemUser> findSystemUser(const std::string& user);
 /// Becomes that user for good.
 Result<void> become(const SystemUser& user);
 
+/// Nothing of who started us is held any more: the folder, the umask, the terminal.
+void leaveTerminal() noexcept;
+
 /// Goes into the background: the parent waits for the child's word and exits with it.
 class Daemon {
  public:
-  /// Forks; the parent does not return.
+  /// Forks; the parent does not return.  The child leads a session of its own and keeps the terminal for
+  /// its complaints until leaveTerminal().
   static Result<Daemon> detach();
-  /// The service stands: the parent exits 0, and the terminal is left.
-  void ready();
+  /// The service stands: the parent exits 0.
+  void ready() noexcept;
 
  private:
   explicit Daemon(Fd parent) : parent_(std::move(parent)) {}

@@ -49,7 +49,9 @@ constexpr std::array plainCalls{
     "exit", "exit_group", "membarrier", "rseq",
     // files that were opened for reading: the system's hosts, name servers, certificates
     "fstat", "newfstatat", "stat", "lstat", "statx", "lseek", "pread64", "access", "faccessat", "faccessat2",
-    "readlink", "readlinkat", "getdents64", "getcwd", "close_range", "dup"};
+    "readlink", "readlinkat", "getdents64", "getcwd", "close_range", "dup",
+    // the log, when it was opened again
+    "dup3"};
 
 struct FilterDeleter {
   void operator()(scmp_filter_ctx filter) const noexcept { seccomp_release(filter); }

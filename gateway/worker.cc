@@ -67,6 +67,9 @@ class Worker {
             lose(client);
         }
         return;
+      case Orders::Kind::log:
+        if (orders->log) start_.log.follow(orders->log);
+        return;
       case Orders::Kind::endNow: endAll(); [[fallthrough]];
       case Orders::Kind::noMore: noMore_ = true; return;
       case Orders::Kind::masterGone:

@@ -17,6 +17,7 @@ class HandoverTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(clientsArriveWithTheirDescriptors);
   CPPUNIT_TEST(anEmptyQueueIsNothing);
   CPPUNIT_TEST(theOtherOrdersArrive);
+  CPPUNIT_TEST(theLogsNewDescriptorArrives);
   CPPUNIT_TEST(aMasterThatDiesIsNoticed);
   CPPUNIT_TEST(whatIsNoMessageIsAnError);
   CPPUNIT_TEST(ticketsComeBackInOrder);
@@ -64,6 +65,18 @@ class HandoverTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(sendEndNow(master_.get()).has_value());
     CPPUNIT_ASSERT(receiveOrders(worker_.get())->kind == Orders::Kind::noMore);
     CPPUNIT_ASSERT(receiveOrders(worker_.get())->kind == Orders::Kind::endNow);
+  }
+  void theLogsNewDescriptorArrives() {
+    int ends[2];
+    CPPUNIT_ASSERT(pipe(ends) == 0);
+    const Fd reading(ends[0]);
+    const Fd writing(ends[1]);
+    CPPUNIT_ASSERT(sendLog(master_.get(), writing.get()).has_value());
+    const auto orders = receiveOrders(worker_.get());
+    CPPUNIT_ASSERT(orders && orders->kind == Orders::Kind::log);
+    char octet = 'x';
+    CPPUNIT_ASSERT_EQUAL(ssize_t{1}, write(orders->log.get(), &octet, 1));
+    CPPUNIT_ASSERT_EQUAL(ssize_t{1}, read(reading.get(), &octet, 1));
   }
   void aMasterThatDiesIsNoticed() {
     master_.reset();
