@@ -3,6 +3,8 @@
 
 #include <cerrno>
 
+#include "gateway/socket_owner.h"
+
 namespace crossgate {
 namespace {
 
@@ -32,7 +34,8 @@ const char* toString(AssociationEnd end) noexcept {
 
 Result<std::unique_ptr<Association>> Association::open(EventLoop& loop, const AssociateOptions& options,
                                                        const IpAddress& local, const IpAddress& client,
-                                                       const Destination& announced, DatagramCounts& counts) {
+                                                       const Destination& announced, std::optional<uid_t> owner,
+                                                       DatagramCounts& counts) {
   auto fd = openDatagramSocket(local, options.ports);
   if (!fd) return fd.error();
   const auto bound = localEndpoint(fd->get());
@@ -40,15 +43,16 @@ Result<std::unique_ptr<Association>> Association::open(EventLoop& loop, const As
   const IpAddress* itself = announced.address();
   const bool tellsPort = itself != nullptr && itself->unmapped() == client;
   const Endpoint from{client, tellsPort ? announced.port : std::uint16_t{0}};
-  return std::unique_ptr<Association>(new Association(loop, *std::move(fd), options, *bound, from, counts));
+  return std::unique_ptr<Association>(new Association(loop, *std::move(fd), options, *bound, from, owner, counts));
 }
 
 Association::Association(EventLoop& loop, Fd fd, const AssociateOptions& options, const Endpoint& local,
-                         const Endpoint& client, DatagramCounts& counts)
+                         const Endpoint& client, std::optional<uid_t> owner, DatagramCounts& counts)
     : options_(options),
       socket_(loop, std::move(fd)),
       local_(local),
       client_(client),
+      owner_(owner),
       counts_(counts),
       lastActivity_(Clock::now()) {}
 
@@ -130,9 +134,12 @@ void Association::takeIn(DestinationSide& destination, std::size_t count) {
                reassembly_.dropped() - std::exchange(fragmentsDropped_, reassembly_.dropped()));
 }
 
-bool Association::isClients(const Endpoint& sender) const {
+bool Association::isClients(const Endpoint& sender) {
   if (sender.address.unmapped() != client_.address) return false;
-  return client_.port == 0 || sender.port == client_.port;
+  if (client_.port != 0 && sender.port != client_.port) return false;
+  if (owner_ && !checkOwner(*owner_, SocketKind::datagram, sender, local_)) return false;
+  owner_.reset();
+  return true;
 }
 
 void Association::takeFragment(DestinationSide& destination, OctetSpan datagram) {

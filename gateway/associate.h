@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "gateway/datagram_batch.h"
 #include "gateway/datagram_counts.h"
@@ -37,10 +38,12 @@ class Association final : public ClientSide {
   /// Opens the socket at `local`, where the client's TCP connection has reached us.  `client` is the other
   /// end of that connection; its datagrams come from that address, and from the port that `announced` tells
   /// if that is the same address, else from the port of the first one.  An announced address that is another
-  /// host's is a destination that the client has put in the wrong place, and says nothing.
+  /// host's is a destination that the client has put in the wrong place, and says nothing.  With an `owner`
+  /// the sender's socket has to be that user's.
   static Result<std::unique_ptr<Association>> open(EventLoop& loop, const AssociateOptions& options,
                                                    const IpAddress& local, const IpAddress& client,
-                                                   const Destination& announced, DatagramCounts& counts);
+                                                   const Destination& announced, std::optional<uid_t> owner,
+                                                   DatagramCounts& counts);
 
   /// Where the client is to send to: BND of the reply.
   Destination place() const;
@@ -53,18 +56,19 @@ class Association final : public ClientSide {
 
  private:
   Association(EventLoop& loop, Fd fd, const AssociateOptions& options, const Endpoint& local,
-              const Endpoint& client, DatagramCounts& counts);
+              const Endpoint& client, std::optional<uid_t> owner, DatagramCounts& counts);
 
   Task<void> receive(DestinationSide& destination);
   void takeIn(DestinationSide& destination, std::size_t count);
-  bool isClients(const Endpoint& sender) const;
+  bool isClients(const Endpoint& sender);
   void takeFragment(DestinationSide& destination, OctetSpan datagram);
 
   const AssociateOptions& options_;
   DatagramCipher* cipher_ = nullptr;  // the connection's, while it is served
   Socket socket_;
   Endpoint local_;
-  Endpoint client_;  // port 0: not known yet
+  Endpoint client_;             // port 0: not known yet
+  std::optional<uid_t> owner_;  // as long as the first datagram has not come
   DatagramCounts& counts_;
   Reassembly reassembly_;
   std::uint64_t fragmentsDropped_ = 0;  // of what reassembly_ has dropped, what was counted

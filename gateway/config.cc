@@ -8,6 +8,7 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 #include <fstream>
+#include <limits>
 #include <ostream>
 #include <sstream>
 
@@ -78,13 +79,22 @@ Assign choice(std::vector<std::pair<std::string, T>> choices, Member member) {
   };
 }
 
-// ADDRESS:PORT [version LIST] [proxy from PATTERN]
+// ADDRESS:PORT [version LIST] [proxy from PATTERN] [owner USER]
 Result<Phrase> listenerPhrase(const std::string& text) {
-  auto phrase = Phrase::parse(text, {"version", "from"}, {"proxy"});
+  auto phrase = Phrase::parse(text, {"version", "from", "owner"}, {"proxy"});
   if (phrase && phrase->has("proxy") != phrase->has("from")) {
     return invalid("write `proxy from PATTERN`: a header is only believed from named sources");
   }
   return phrase;
+}
+
+// A name, or a number as in /etc/passwd.
+Result<unsigned> parseOwner(const std::string& text, const IpAddress& address) {
+  if (!address.isLoopback()) return invalid("owner: only on loopback can the kernel tell whose a client is");
+  if (const auto number = parseNumber(text, 0, std::numeric_limits<unsigned>::max() - 1)) return *number;
+  const passwd* entry = getpwnam(text.c_str());
+  if (entry == nullptr) return invalid("owner: there is no user '" + text + "'");
+  return entry->pw_uid;
 }
 
 Assign addListener(bool tls) {
@@ -107,6 +117,11 @@ Assign addListener(bool tls) {
       if (!from) return invalid("proxy from: " + from.error().detail);
       if (from->hasNames()) return invalid("proxy from: a source is known by its address, not by a name");
       listener.proxyFrom = *std::move(from);
+    }
+    if (phrase->has("owner")) {
+      const auto owner = parseOwner(phrase->value("owner"), endpoint->address);
+      if (!owner) return owner.error();
+      listener.owner = *owner;
     }
     config.listeners.push_back(std::move(listener));
     return {};
@@ -248,14 +263,14 @@ std::vector<Option> makeTable() {
        "an upgrade; a reload does not move it.",
        text(MEMBER(pidFile))},
       {"listen.socks",
-       "ADDRESS:PORT [version LIST] [proxy from PATTERN]",
+       "ADDRESS:PORT [version LIST] [proxy from PATTERN] [owner USER]",
        {"127.0.0.1:1080", "[::1]:1080"},
        true,
        "Where clients speak SOCKS, of any version or of those listed (4, which is 4A too, and 5). In rules "
        "and in the log the user id of a SOCKS4 client reads socks4:ID, because nobody has verified it.",
        addListener(false)},
       {"listen.tls",
-       "ADDRESS:PORT [version LIST] [proxy from PATTERN]",
+       "ADDRESS:PORT [version LIST] [proxy from PATTERN] [owner USER]",
        {},
        true,
        "Where clients speak SOCKS inside TLS.",

@@ -38,6 +38,7 @@ struct ListenerConfig {
   bool socks4 = true;  ///< and 4A
   bool socks5 = true;
   std::optional<Pattern> proxyFrom{};  ///< who sends a PROXY header first (proxy_header.h)
+  std::optional<unsigned> owner{};     ///< on loopback: the only user who is served (socket_owner.h)
 };
 
 struct WorkersConfig {

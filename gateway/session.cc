@@ -11,6 +11,7 @@
 #include "gateway/proxy_header.h"
 #include "gateway/resolve.h"
 #include "gateway/secrets.h"
+#include "gateway/socket_owner.h"
 #include "gateway/tls_stream.h"
 #include "gateway/unless_peer_leaves.h"
 
@@ -50,6 +51,7 @@ Task<void> Session::run() {
 // The conversation up to the request.
 Task<Result<void>> Session::begin() {
   const Deadline deadline = in(services_.config.timeouts.negotiate);
+  if (auto owned = checkClientsOwner(); !owned) co_return owned;
   if (auto introduced = co_await introduce(deadline); !introduced) co_return introduced;
   if (const auto secured = co_await secure(deadline); !secured) co_return secured;
   const auto version = co_await recogniseVersion(*client_, inbox_, deadline);
@@ -71,6 +73,14 @@ Task<Result<void>> Session::begin() {
   record_.command = request_.command;
   record_.destination = request_.destination;
   co_return Result<void>{};
+}
+
+// On a listener that serves one user of this host: whether the client is a process of that user's.
+Result<void> Session::checkClientsOwner() {
+  if (!listener_.owner) return {};
+  const auto ours = localEndpoint(client_->socket().fd());
+  if (!ours) return systemError("getsockname", errno);
+  return checkOwner(*listener_.owner, SocketKind::stream, record_.client, *ours);
 }
 
 // Behind a load balancer: whose client this is.
@@ -221,7 +231,7 @@ Task<Result<void>> Session::associate() {
   const IpAddress local = localEndpoint(client_->socket().fd()).value_or(Endpoint{}).address.unmapped();
   DatagramCounts& counts = record_.datagrams;
   auto association = Association::open(services_.loop, services_.config.associate, local,
-                                       record_.client.address, request_.destination, counts);
+                                       record_.client.address, request_.destination, listener_.owner, counts);
   if (!association) co_return association.error();
   DirectDatagrams destination(datagramSetting(), counts);
   if (auto told = co_await tell((*association)->place()); !told) co_return told;

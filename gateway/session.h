@@ -48,6 +48,7 @@ class Session {
 
  private:
   Task<Result<void>> begin();
+  Result<void> checkClientsOwner();
   Task<Result<void>> introduce(Deadline deadline);
   Task<Result<void>> secure(Deadline deadline);
   Task<Result<void>> identifyByGss(Deadline deadline);
