@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/auth_checker.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "gateway/pam.h"
+#include "gateway/password_file.h"
+#include "gateway/process.h"
+
+namespace crossgate {
+namespace {
+
+constexpr std::chrono::seconds longestCheck{30};
+constexpr std::chrono::seconds respawnPause{1};
+
+// The process itself.
+class Back {
+ public:
+  Back(const AuthConfig& config, const Log& log) : config_(config), log_(log) { reload(); }
+
+  LoginVerdict judge(const LoginRequest& login) {
+    if (!config_.passwordFile.empty() && FileStamp::of(config_.passwordFile) != stamp_) reload();
+    const bool ofFile = !config_.passwordFile.empty() && (config_.pam.empty() || file_.contains(login.user));
+    if (!ofFile) return checkWithPam(config_.pam, login);
+    if (!readable_) return LoginVerdict::unavailable;
+    return file_.verify(login.user, login.password) ? LoginVerdict::accepted : LoginVerdict::rejected;
+  }
+
+ private:
+  void reload() {
+    if (config_.passwordFile.empty()) return;
+    stamp_ = FileStamp::of(config_.passwordFile);
+    auto loaded = PasswordFile::load(config_.passwordFile);
+    readable_ = loaded.has_value();
+    if (!loaded) {
+      log_.line(LogLevel::error)
+          .field("event", "password file cannot be read")
+          .field("reason", loaded.error().detail);
+      return;
+    }
+    file_ = *std::move(loaded);
+    for (const std::string& mistake : file_.mistakes()) {
+      log_.line(LogLevel::warning).field("event", "password file").field("reason", mistake);
+    }
+  }
+
+  const AuthConfig& config_;
+  const Log& log_;
+  PasswordFile file_;
+  FileStamp stamp_;
+  bool readable_ = false;
+};
+
+[[noreturn]] void runChecker(int channel, const AuthConfig& config, const Log& log) {
+  signal(SIGCHLD, SIG_DFL);  // PAM modules wait for helpers of their own
+  closeAllBut({channel, log.fd()});
+  Back back(config, log);
+  for (;;) {
+    pollfd ready{channel, POLLIN, 0};
+    if (poll(&ready, 1, -1) < 0 && errno != EINTR) _exit(1);
+    auto received = receiveLogin(channel, false);
+    if (!received) _exit(received.error().failure == Failure::peerGone ? 0 : 1);
+    if (!received->has_value()) continue;
+    LoginRequest& login = (*received)->login;
+    const LoginVerdict verdict = back.judge(login);
+    wipe(login.password);
+    if (!sendVerdict(channel, verdict)) _exit(0);
+  }
+}
+
+}  // namespace
+
+Task<LoginVerdict> Checker::check(const LoginRequest& login) {
+  if (channel_ == nullptr && !spawn()) co_return LoginVerdict::unavailable;
+  if (!sendLogin(channel_->fd(), login)) {
+    end("its channel is broken");
+    co_return LoginVerdict::unavailable;
+  }
+  const Deadline deadline = in(longestCheck);
+  for (;;) {
+    const auto verdict = receiveVerdict(channel_->fd());
+    if (!verdict) {
+      end("it died");
+      co_return LoginVerdict::unavailable;
+    }
+    if (verdict->has_value()) co_return **verdict;
+    channel_->blockedReading();
+    if (co_await channel_->readable(deadline) == Wake::timedOut) {
+      end("it took too long");
+      co_return LoginVerdict::unavailable;
+    }
+  }
+}
+
+bool Checker::spawn() {
+  if (Clock::now() < notBefore_) return false;
+  notBefore_ = in(respawnPause);
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
+  Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+  pid_ = fork();
+  if (pid_ == 0) runChecker(theirs.get(), config_, log_);
+  if (pid_ < 0) {
+    log_.line(LogLevel::error)
+        .field("event", "no login checker")
+        .field("reason", systemError("fork", errno).detail);
+    return false;
+  }
+  channel_ = std::make_unique<Socket>(loop_, std::move(ours));
+  return true;
+}
+
+void Checker::end(const char* why) {
+  log_.line(LogLevel::error)
+      .field("event", "login checker replaced")
+      .field("pid", static_cast<std::uint64_t>(pid_))
+      .field("reason", why);
+  kill(pid_, SIGKILL);
+  channel_.reset();
+}
+
+}  // namespace crossgate

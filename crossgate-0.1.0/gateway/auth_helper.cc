@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/auth_helper.h"
+
+#include <linux/capability.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <list>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "gateway/auth_checker.h"
+#include "gateway/auth_protocol.h"
+#include "gateway/login_memory.h"
+#include "gateway/password_file.h"
+#include "gateway/process.h"
+#include "gateway/privilege.h"
+
+namespace crossgate {
+namespace {
+
+constexpr std::size_t mostLogins = 4096;
+constexpr std::size_t mostPerSource = 256;
+constexpr std::chrono::seconds longestWait{60};
+// Questions taken in one round, so that verdicts have their turn.
+constexpr int questionsAtOnce = 64;
+
+class Helper {
+ public:
+  Helper(const AuthConfig& config, const Log& log, Fd questions)
+      : config_(config),
+        log_(log),
+        questions_(std::move(questions)),
+        memory_(config.remember),
+        failures_(config.failures, config.refuse),
+        asked_(loop_, questions_.get(), EV_READ | EV_PERSIST, &Helper::onQuestions, this) {
+    for (unsigned i = 0; i < config.checkers; ++i) {
+      checkers_.push_back(std::make_unique<Checker>(loop_, config_, log_));
+    }
+    asked_.add();
+  }
+
+  void run() {
+    while (!(ending_ && logins_.empty())) {
+      loop_.turn();
+      ended_.clear();
+    }
+  }
+
+ private:
+  // One login on its way through the helper.
+  struct Login {
+    Login(Helper& owner, ReceivedLogin received)
+        : helper(owner),
+          request(std::move(received.login)),
+          reply(std::move(received.reply)),
+          key(owner.hash_.ofLogin(request.user, request.password)),
+          user(owner.hash_.ofUser(request.user)),
+          source(owner.hash_.ofSource(request.source)),
+          turn(owner.loop_) {}
+    ~Login() { wipe(request.password); }
+    Login(const Login&) = delete;
+    Login& operator=(const Login&) = delete;
+
+    Helper& helper;
+    LoginRequest request;
+    Fd reply;
+    Digest key, user, source;
+    Signal turn;
+    Checker* checker = nullptr;  // while it is this login's turn
+    std::chrono::milliseconds delay{0};
+    std::list<Login>::iterator place;
+    Task<void> task;
+  };
+
+  static void onQuestions(int, short, void* self) noexcept { static_cast<Helper*>(self)->takeQuestions(); }
+
+  void takeQuestions() {
+    for (int i = 0; i < questionsAtOnce; ++i) {
+      auto received = receiveLogin(questions_.get(), true);
+      if (!received) return endOrDie(received.error());
+      if (!received->has_value()) return;
+      begin(*std::move(*received));
+    }
+  }
+
+  // Nobody asks any more: the gateway ends.  Anything else is a worker that does not keep the contract.
+  void endOrDie(const Error& error) {
+    if (error.failure != Failure::peerGone) {
+      log_.line(LogLevel::error).field("event", "auth helper dies").field("reason", error.detail);
+      _exit(1);
+    }
+    ending_ = true;
+    asked_.remove();
+  }
+
+  void begin(ReceivedLogin received) {
+    if (logins_.size() >= mostLogins) {
+      (void)sendVerdict(received.reply.get(), LoginVerdict::unavailable);  // who left needs no answer
+      return;
+    }
+    forgetWhatChanged();
+    const auto place = logins_.emplace(logins_.end(), *this, std::move(received));
+    place->place = place;
+    ++perSource_[place->source];
+    place->task = serve(*place);
+    place->task.start(&Helper::onEnd, &*place);
+  }
+
+  // Called from inside the coroutine that has ended: it is destroyed later.
+  static void onEnd(void* login) noexcept {
+    auto* ended = static_cast<Login*>(login);
+    Helper& helper = ended->helper;
+    if (--helper.perSource_[ended->source] == 0) helper.perSource_.erase(ended->source);
+    helper.ended_.splice(helper.ended_.end(), helper.logins_, ended->place);
+  }
+
+  Task<void> serve(Login& login) {
+    const LoginVerdict verdict = co_await decide(login);
+    if (login.delay.count() > 0) co_await Sleep(loop_, in(login.delay));
+    (void)sendVerdict(login.reply.get(), verdict);  // who left needs no answer
+  }
+
+  Task<LoginVerdict> decide(Login& login) {
+    if (const auto known = settled(login)) co_return *known;
+    if (perSource_[login.source] > mostPerSource) co_return LoginVerdict::unavailable;
+    waiting_.push_back(&login);
+    giveTurns();
+    const Wake wake = co_await login.turn.wait(in(longestWait));
+    if (login.checker == nullptr) std::erase(waiting_, &login);
+    if (wake == Wake::timedOut) co_return LoginVerdict::unavailable;
+    // Others of the same source, or with the same password, may have settled it meanwhile.
+    auto verdict = settled(login);
+    if (!verdict) {
+      verdict = co_await login.checker->check(login.request);
+      if (*verdict == LoginVerdict::accepted) remember(login);
+      if (*verdict == LoginVerdict::rejected) noteFailure(login);
+    }
+    endTurn(login);
+    co_return *verdict;
+  }
+
+  std::optional<LoginVerdict> settled(const Login& login) {
+    if (failures_.refuses(login.source, Clock::now())) return LoginVerdict::refused;
+    if (memory_.knows(login.key, Clock::now())) return LoginVerdict::accepted;
+    return std::nullopt;
+  }
+
+  void remember(const Login& login) {
+    memory_.remember(login.key, Clock::now());
+    if (config_.remember == std::chrono::seconds(0)) return;
+    // A browser opens many connections at once: one check is enough for all.
+    for (Login* other : std::vector<Login*>(waiting_.begin(), waiting_.end())) {
+      if (other->key == login.key) other->turn.notify();
+    }
+  }
+
+  void noteFailure(Login& login) {
+    const auto outcome = failures_.note(login.source, login.user, Clock::now());
+    login.delay = outcome.delay;
+    if (outcome.refusedFromNow) {
+      log_.line(LogLevel::warning)
+          .field("event", "source refused")
+          .field("client", login.request.source.toString())
+          .field("failures", std::uint64_t{config_.failures})
+          .field("seconds", static_cast<std::uint64_t>(config_.refuse.count()));
+    }
+  }
+
+  // ---- turns ----
+
+  Checker* freeChecker() {
+    for (const auto& checker : checkers_) {
+      if (!checker->busy) return checker.get();
+    }
+    return nullptr;
+  }
+
+  // A login that gets its turn runs at once and may end it at once; the loop below then goes on, so
+  // that a long line never becomes a deep stack.
+  void giveTurns() {
+    if (givingTurns_) return;
+    givingTurns_ = true;
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+      Checker* checker = freeChecker();
+      if (checker == nullptr) break;
+      Login* login = *it;
+      if (!busySources_.insert(login->source).second) {
+        ++it;
+        continue;
+      }
+      waiting_.erase(it);
+      checker->busy = true;
+      login->checker = checker;
+      login->turn.notify();  // may change the line
+      it = waiting_.begin();
+    }
+    givingTurns_ = false;
+  }
+
+  void endTurn(Login& login) {
+    if (login.checker == nullptr) return;
+    std::exchange(login.checker, nullptr)->busy = false;
+    busySources_.erase(login.source);
+    giveTurns();
+  }
+
+  // A changed file may have taken a login away that is remembered.
+  void forgetWhatChanged() {
+    if (config_.passwordFile.empty()) return;
+    const FileStamp now = FileStamp::of(config_.passwordFile);
+    if (now == stamp_) return;
+    stamp_ = now;
+    memory_.clear();
+  }
+
+  const AuthConfig& config_;
+  const Log& log_;
+  Fd questions_;
+  EventLoop loop_;
+  KeyedHash hash_;
+  LoginMemory memory_;
+  FailureTable failures_;
+  FileStamp stamp_;
+  std::vector<std::unique_ptr<Checker>> checkers_;
+  std::list<Login> logins_;
+  std::list<Login> ended_;
+  std::list<Login*> waiting_;     // for a turn, the oldest first
+  std::set<Digest> busySources_;  // whose login a checker looks at
+  std::unordered_map<Digest, std::size_t, DigestHash> perSource_;
+  Event asked_;
+  bool givingTurns_ = false;
+  bool ending_ = false;
+};
+
+// A password file needs the right to read it; PAM modules may need whatever root has.
+Result<void> confine(const AuthConfig& config) {
+  hideMemory();
+  if (!config.pam.empty()) return {};
+  return keepOnlyCapabilities({CAP_DAC_READ_SEARCH});
+}
+
+}  // namespace
+
+void runAuthHelper(const AuthConfig& config, const Log& log, Fd questions) {
+  ignoreMastersSignals();
+  signal(SIGCHLD, SIG_IGN);  // the kernel buries the checkers
+  if (const auto confined = confine(config); !confined) {
+    log.line(LogLevel::error)
+        .field("event", "auth helper cannot drop privileges")
+        .field("reason", confined.error().detail);
+    _exit(1);
+  }
+  Helper(config, log, std::move(questions)).run();
+}
+
+}  // namespace crossgate

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/authorize.h"
+
+namespace crossgate {
+namespace {
+
+void logDecision(const Authorization& asked, const AccessRule& rule, const std::string& to) {
+  asked.log.line(LogLevel::info)
+      .field("event", rule.permit ? "permitted" : "denied")
+      .field("relay", asked.relay)
+      .field("client", asked.subject.client.toString())
+      .field("user", asked.subject.user)
+      .field("command", toString(asked.command))
+      .field("to", to)
+      .field("rule", rule.place);
+}
+
+// What follows from a judgement: the rule's line in the log, and its count.
+Result<void> conclude(const Authorization& asked, const Judgement& judgement, const std::string& to) {
+  const AccessRule* rule = judgement.rule;
+  if (rule != nullptr && rule->log && asked.claims.isNew(*rule)) logDecision(asked, *rule, to);
+  if (!judgement.permitted) return Error{Failure::denied, judgement.reason};
+  return {};
+}
+
+Result<void> judge(const Authorization& asked, const IpAddress& address) {
+  const auto isOwn = [&](const IpAddress& candidate) { return asked.own.contains(candidate); };
+  const Judgement judgement = asked.rules.judgeAddress(asked.subject, asked.command, asked.destination.name(),
+                                                       address.unmapped(), asked.destination.port, isOwn);
+  if (auto concluded = conclude(asked, judgement, address.toString()); !concluded) return concluded;
+  return asked.claims.claim(*judgement.rule, asked.subject);
+}
+
+}  // namespace
+
+Result<void> authorizeCommand(const Authorization& asked) {
+  return conclude(asked, asked.rules.judgeCommand(asked.subject, asked.command),
+                  asked.destination.toString());
+}
+
+Result<void> authorize(const Authorization& asked) {
+  if (const IpAddress* address = asked.destination.address()) return judge(asked, *address);
+  const std::string& name = *asked.destination.name();
+  return conclude(asked, asked.rules.judgeName(asked.subject, asked.command, name, asked.destination.port),
+                  name);
+}
+
+Admit admission(const Authorization& asked) {
+  return [&asked](const IpAddress& address) { return judge(asked, address); };
+}
+
+}  // namespace crossgate

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The stage that asks the access rules whether a subject may do what it requests: once for the name,
+// and again for every address the name has.
+#pragma once
+
+#include "gateway/access.h"
+#include "gateway/log.h"
+#include "gateway/name_lookup.h"
+#include "gateway/own_addresses.h"
+#include "gateway/rule_ledger.h"
+
+namespace crossgate {
+
+/// Everything a verdict depends on; the referenced objects outlive the session.
+struct Authorization {
+  const AccessRules& rules;
+  OwnAddresses& own;
+  Subject subject;
+  Command command;
+  Destination destination;
+  RuleClaims& claims;
+  const Log& log;
+  const std::string& relay;  ///< its id, for rules that log
+};
+
+/// The verdict on a command whose destinations are not known yet: denied when none could be permitted.
+Result<void> authorizeCommand(const Authorization& asked);
+
+/// The verdict before resolution.  An address is judged here for good, a name only as a name.
+Result<void> authorize(const Authorization& asked);
+
+/// The verdict on each address the destination's name resolves to; `asked` outlives the result.
+Admit admission(const Authorization& asked);
+
+}  // namespace crossgate

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a coroutine waits for: a Socket that is readable or writable, a time, a Signal of another
+// coroutine.  The only file that touches libevent on behalf of the coroutines.
+//
+// Every wait has a deadline (`never` where a caller's own timer bounds it) and is taken back when its
+// coroutine is destroyed.  libevent's callbacks are noexcept trampolines that resume a coroutine and
+// do nothing else.
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+
+#include "lib/fd.h"
+
+namespace crossgate {
+
+using Clock = std::chrono::steady_clock;
+using Deadline = Clock::time_point;
+inline constexpr Deadline never = Deadline::max();
+inline Deadline in(Clock::duration duration) { return Clock::now() + duration; }
+
+enum class Wake : std::uint8_t { ready, timedOut };
+
+struct EventBaseDeleter {
+  void operator()(event_base* base) const noexcept { event_base_free(base); }
+};
+
+/// One libevent loop.
+class EventLoop {
+ public:
+  EventLoop();  ///< throws std::runtime_error when libevent can't give a loop
+  event_base* base() const noexcept { return base_.get(); }
+  /// Handles what is due, waiting for it if nothing is.
+  void turn();
+
+ private:
+  std::unique_ptr<event_base, EventBaseDeleter> base_;
+};
+
+/// An event that is deleted with its owner.  `callback` is called with `context`.
+class Event {
+ public:
+  using Callback = void (*)(evutil_socket_t, short what, void* context) noexcept;
+  Event(EventLoop& loop, int fd, short what, Callback callback, void* context) noexcept;
+  ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void add() noexcept;
+  /// Adds, or moves the time of, a timeout; `never` adds without one.
+  void addUntil(Deadline deadline) noexcept;
+  void remove() noexcept;
+  void removeTimer() noexcept;
+
+ private:
+  event event_;
+};
+
+/// A non-blocking descriptor of one coroutine, or of one reader and one writer.
+///
+/// It is registered once, edge-triggered, at the first wait.  Use it so: where mayRead(), try the
+/// system call; when it says EAGAIN, note that (blockedReading(), blockedWriting()) and await; try
+/// again.
+class Socket {
+ public:
+  Socket(EventLoop& loop, Fd fd) noexcept;
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  ~Socket();
+
+  int fd() const noexcept { return fd_.get(); }
+  EventLoop& loop() const noexcept { return loop_; }
+
+  /// False while a system call would only say EAGAIN.
+  bool mayRead() const noexcept { return readReady_; }
+  bool mayWrite() const noexcept { return writeReady_; }
+  void blockedReading() noexcept { readReady_ = false; }
+  void blockedWriting() noexcept { writeReady_ = false; }
+  /// A read gave less than was asked for, so the next one would say EAGAIN.  That can be relied on
+  /// only before the first wait, which reports whatever has come by then.  Later a reset may have
+  /// arrived with the octets, in the same edge: only reading on finds it.
+  void shortRead() noexcept {
+    if (!registered_) readReady_ = false;
+  }
+
+  class [[nodiscard]] Wait {
+   public:
+    Wait(Socket& socket, bool forReading, Deadline deadline) noexcept
+        : socket_(socket), deadline_(deadline), forReading_(forReading) {}
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+    ~Wait();
+    bool await_ready() const noexcept;
+    void await_suspend(std::coroutine_handle<> awaiting) noexcept;
+    Wake await_resume() const noexcept { return wake_; }
+
+   private:
+    friend class Socket;
+    Socket& socket_;
+    Deadline deadline_;
+    std::coroutine_handle<> awaiting_;
+    Wake wake_ = Wake::ready;
+    bool forReading_;
+  };
+
+  Wait readable(Deadline deadline) noexcept { return {*this, true, deadline}; }
+  Wait writable(Deadline deadline) noexcept { return {*this, false, deadline}; }
+
+ private:
+  static void onEvent(evutil_socket_t, short what, void* self) noexcept;
+  void handle(short what) noexcept;
+  void arm() noexcept;
+  static void wakeUp(Wait*& waiter, Wake wake) noexcept;
+
+  EventLoop& loop_;
+  Fd fd_;  // outlives event_: members die in reverse order
+  Event event_;
+  Wait* reader_ = nullptr;
+  Wait* writer_ = nullptr;
+  bool* destroyed_ = nullptr;  // set while handle() is on the stack
+  bool readReady_ = true;
+  bool writeReady_ = true;
+  bool registered_ = false;
+};
+
+/// Waits for a time.
+class [[nodiscard]] Sleep {
+ public:
+  Sleep(EventLoop& loop, Deadline until) noexcept;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> awaiting) noexcept;
+  void await_resume() const noexcept {}
+
+ private:
+  static void onEvent(evutil_socket_t, short what, void* self) noexcept;
+  std::coroutine_handle<> awaiting_;
+  Deadline until_;
+  Event event_;
+};
+
+/// One coroutine waits, others notify.  A notification with nobody waiting is kept for the next wait.
+class Signal {
+ public:
+  explicit Signal(EventLoop& loop) noexcept;
+  void notify() noexcept;
+
+  class [[nodiscard]] Wait {
+   public:
+    Wait(Signal& signal, Deadline deadline) noexcept : signal_(signal), deadline_(deadline) {}
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+    ~Wait();
+    bool await_ready() const noexcept;
+    void await_suspend(std::coroutine_handle<> awaiting) noexcept;
+    Wake await_resume() const noexcept;
+
+   private:
+    friend class Signal;
+    Signal& signal_;
+    Deadline deadline_;
+    std::coroutine_handle<> awaiting_;
+    Wake wake_ = Wake::ready;
+  };
+  Wait wait(Deadline deadline) noexcept { return {*this, deadline}; }
+
+ private:
+  static void onEvent(evutil_socket_t, short what, void* self) noexcept;
+  void wakeUp(Wake wake) noexcept;
+
+  Event timer_;
+  Wait* waiter_ = nullptr;
+  bool notified_ = false;
+};
+
+}  // namespace crossgate

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// crossgate(8): the command line, and start-up up to the master.
+#include <config.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <optional>
+
+#include "gateway/auth_helper.h"
+#include "gateway/command_line.h"
+#include "gateway/config.h"
+#include "gateway/explain_command.h"
+#include "gateway/gss_helper.h"
+#include "gateway/master.h"
+#include "gateway/passwd_command.h"
+#include "gateway/process.h"
+#include "gateway/sandbox.h"
+#include "gateway/secrets.h"
+#include "gateway/ticket_keys.h"
+#include "gateway/worker.h"
+
+namespace crossgate {
+namespace {
+
+// A relay has two sockets, and two pipes while octets are on their way; a worker has a few of its own.
+std::size_t descriptorsFor(const WorkersConfig& workers) { return std::size_t{workers.relays} * 6 + 64; }
+
+int complain(const Error& error) {
+  std::cerr << "crossgate: " << error.detail << '\n';
+  return EXIT_FAILURE;
+}
+
+void noteDescriptorLimit(const Config& config, const Log& log) {
+  const std::size_t wanted = std::max<std::size_t>(descriptorsFor(config.workers), 1024);
+  const std::size_t granted = raiseDescriptorLimit(wanted);
+  log.line(granted < wanted ? LogLevel::warning : LogLevel::info)
+      .field("event", "descriptor limit")
+      .field("limit", std::uint64_t{granted})
+      .field("wanted", std::uint64_t{wanted});
+}
+
+// A generation's configuration with what the files hold that it names.
+class Loader {
+ public:
+  explicit Loader(const CommandLine& line) : line_(line) {}
+
+  Result<LoadedConfig> load() const {
+    auto loaded = loadConfig(line_.configFile(), line_.overrides);
+    if (!loaded) return loaded;
+    auto secrets = loadSecrets(loaded->config, tickets_);
+    if (!secrets) return secrets.error();
+    loaded->config.secrets = *std::move(secrets);
+    return loaded;
+  }
+  void eachSecond() const { tickets_->rotateIfDue(); }
+
+ private:
+  CommandLine line_;
+  std::shared_ptr<TicketKeys> tickets_ = std::make_shared<TicketKeys>();
+};
+
+int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
+  if (!loaded.config.user.empty()) {
+    if (const auto user = findSystemUser(loaded.config.user); !user) return complain(user.error());
+  }
+  auto log = Log::open(loaded.config.log);
+  if (!log) return complain(log.error());
+  noteDescriptorLimit(loaded.config, *log);
+  if (loaded.config.user.empty() && geteuid() == 0) {
+    log->line(LogLevel::warning)
+        .field("event", "workers run as root")
+        .field("reason", "no user is configured");
+  }
+
+  if (const auto prepared = prepareSandbox(); !prepared) {
+    log->line(LogLevel::warning)
+        .field("event", "no sandbox for workers")
+        .field("reason", prepared.error().detail);
+  }
+
+  std::optional<Daemon> daemon;
+  if (!line.foreground) {
+    auto detached = Daemon::detach();
+    if (!detached) return complain(detached.error());
+    daemon.emplace(*std::move(detached));
+  }
+  const auto authHelper = [](const Config& config, const Log& itsLog, Fd questions) {
+    runAuthHelper(config.auth, itsLog, std::move(questions));
+  };
+  const auto gssHelper = [](const Config& config, const Log& itsLog, Fd questions) {
+    runGssHelper(config.gss, config.user, itsLog, std::move(questions));
+  };
+  Master master(
+      {[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper});
+  if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
+    return complain(started.error());
+  }
+  if (daemon) daemon->ready();
+  return master.run();
+}
+
+int run(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "passwd") return runPasswdCommand({argv + 2, argv + argc});
+  // `explain` has options of its own; those before the word choose the configuration.
+  char** const explain = std::find_if(argv + std::min(argc, 1), argv + argc,
+                                      [](const char* word) { return std::string_view(word) == "explain"; });
+  auto line = parseCommandLine(static_cast<int>(explain - argv), argv);
+  if (!line) {
+    complain(line.error());
+    return 2;
+  }
+  switch (line->action) {
+    case CommandLine::Action::help: printHelp(std::cout); return EXIT_SUCCESS;
+    case CommandLine::Action::version: std::cout << PACKAGE_STRING << '\n'; return EXIT_SUCCESS;
+    default: break;
+  }
+  if (explain != argv + argc) {
+    const auto loaded = loadConfig(line->configFile(), line->overrides);
+    if (!loaded) return complain(loaded.error());
+    return runExplainCommand(loaded->config, {explain + 1, argv + argc}, std::cout);
+  }
+  if (line->action == CommandLine::Action::dump) {  // needs no secrets, and not the rights to read them
+    const auto loaded = loadConfig(line->configFile(), line->overrides);
+    if (!loaded) return complain(loaded.error());
+    dumpConfig(std::cout, loaded->values);
+    return EXIT_SUCCESS;
+  }
+  const Loader loader(*line);
+  auto loaded = loader.load();
+  if (!loaded) return complain(loaded.error());
+  if (line->action == CommandLine::Action::check) return EXIT_SUCCESS;
+  return serve(*line, loader, *std::move(loaded));
+}
+
+}  // namespace
+}  // namespace crossgate
+
+int main(int argc, char** argv) {
+  try {
+    return crossgate::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "crossgate: " << error.what() << '\n';
+    return EXIT_FAILURE;
+  }
+}

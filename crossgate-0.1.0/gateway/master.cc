@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/master.h"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "gateway/process.h"
+
+namespace crossgate {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::array handledSignals{SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGCHLD};
+// Clients taken in one round, so that signals and other listeners have their turn.
+constexpr int acceptsAtOnce = 64;
+constexpr milliseconds shortagePause{100};
+constexpr seconds complaintInterval{10};
+constexpr seconds endPatience{2};
+
+}  // namespace
+
+template <void (Master::*handler)()>
+Event::Callback Master::trampoline() {
+  return [](int, short, void* self) noexcept { (static_cast<Master*>(self)->*handler)(); };
+}
+
+Master::Master(Services services) : services_(std::move(services)) {}
+
+Result<void> Master::start(Config config, Log log) {
+  auto listeners = openListeners(config);
+  if (!listeners) return listeners.error();
+  wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) return systemError("eventfd", errno);
+
+  adopt(*std::move(listeners), makePool(std::move(config), std::move(log)));
+  for (const int signal : handledSignals) {
+    signals_.push_back(
+        std::make_unique<Event>(loop_, signal, EV_SIGNAL | EV_PERSIST, &Master::onSignalEvent, this));
+    signals_.back()->add();
+  }
+  wakeEvent_ = std::make_unique<Event>(loop_, wake_.get(), EV_READ | EV_PERSIST,
+                                       trampoline<&Master::resumeAccepting>(), this);
+  wakeEvent_->add();
+  tick_ = std::make_unique<Event>(loop_, -1, 0, trampoline<&Master::onTick>(), this);
+  tick_->addUntil(in(seconds(1)));
+  resume_ = std::make_unique<Event>(loop_, -1, 0, trampoline<&Master::resumeAccepting>(), this);
+  resumeAccepting();
+  return {};
+}
+
+int Master::run() {
+  while (
+      !(stopping_ && std::none_of(pools_.begin(), pools_.end(), [](auto& p) { return p->hasWorkers(); }))) {
+    loop_.turn();
+  }
+  log().event(LogLevel::info, "stopped");
+  return 0;
+}
+
+// ---- clients ------------------------------------------------------------------------------------
+
+void Master::onClients(Listener& listener, std::uint16_t index) {
+  Pool& pool = current();
+  pool.collect();
+  for (int i = 0; i < acceptsAtOnce; ++i) {
+    if (!pool.hasRoom()) {
+      pauseAccepting(true);
+      break;
+    }
+    Accepted accepted = acceptClient(listener.fd());
+    if (!accepted.fd) {
+      if (accepted.error != EAGAIN) {
+        pauseAccepting(false);
+        if (Clock::now() >= quietUntil_) {
+          quietUntil_ = in(complaintInterval);
+          log()
+              .line(LogLevel::error)
+              .field("event", "cannot accept")
+              .field("reason", strerror(accepted.error));
+        }
+      }
+      break;
+    }
+    admit(std::move(accepted), index);
+  }
+  pool.flush();
+  pool.maintain();
+}
+
+void Master::admit(Accepted accepted, std::uint16_t listener) {
+  const Config& config = current().config();
+  // A load balancer is not the source of the clients it brings.
+  const auto& proxies = config.listeners.at(listener).proxyFrom;
+  const unsigned limit = proxies && proxies->matches(accepted.peer.unmapped()) ? 0 : config.limits.perSource;
+  if (!sources_.enter(accepted.peer.address, limit)) return refuse(accepted);
+  current().offer({std::move(accepted.fd), accepted.peer, 0, listener});
+}
+
+void Master::refuse(const Accepted& accepted) {
+  ++refused_;
+  if (Clock::now() < quietUntil_) return;
+  quietUntil_ = in(complaintInterval);
+  log()
+      .line(LogLevel::warning)
+      .field("event", "too many relays of one source")
+      .field("client", accepted.peer.unmapped().toString())
+      .field("limit", std::uint64_t{current().config().limits.perSource})
+      .field("refused", std::exchange(refused_, 0));
+}
+
+// Stops watching the listeners: until a worker has room again, or for a moment when the system is
+// short of descriptors or memory.  Clients wait in the listen backlog meanwhile.
+void Master::pauseAccepting(bool untilRoom) {
+  for (auto& listener : listeners_) listener->stop();
+  accepting_ = false;
+  if (!untilRoom) return resume_->addUntil(in(shortagePause));
+  Pool& pool = current();
+  pool.scoreboard().masterWaits().store(true);
+  // A relay that ended between the last look and the store told nobody.
+  pool.collect();
+  if (pool.hasRoom()) resume_->addUntil(Clock::now());
+}
+
+void Master::resumeAccepting() {
+  std::uint64_t wakeups = 0;
+  (void)!read(wake_.get(), &wakeups, sizeof wakeups);
+  if (stopping_ || accepting_) return;
+  accepting_ = true;
+  for (std::uint16_t index = 0; index < listeners_.size(); ++index) {
+    listeners_[index]->watch(loop_, [this, index](Listener& ready) { onClients(ready, index); });
+  }
+}
+
+// ---- time and children ---------------------------------------------------------------------------
+
+void Master::onTick() {
+  tick_->addUntil(in(seconds(1)));
+  services_.eachSecond();
+  for (auto& pool : pools_) {
+    pool->collect();
+    pool->flush();
+  }
+  for (auto& pool : pools_) pool->maintain();
+  // A pool that had no worker may have one again.
+  if (!accepting_ && current().hasRoom()) resumeAccepting();
+  const auto now = Clock::now();
+  if (now >= endAt_) {
+    endAt_ = never;
+    killAt_ = now + endPatience;
+    for (auto& pool : pools_) pool->endNow();
+  }
+  if (now >= killAt_) {
+    for (auto& pool : pools_) pool->kill();
+  }
+}
+
+void Master::reapChildren() {
+  for (;;) {
+    int status = 0;
+    const pid_t pid = waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) break;
+    for (auto& pool : pools_) {
+      if (pool->reap(pid, status)) break;
+    }
+  }
+  // An old generation is gone when its last worker is.
+  pools_.remove_if([this](auto& pool) { return pool != pools_.front() && !pool->hasWorkers(); });
+  if (stopping_) return;
+  current().maintain();
+  resumeAccepting();
+}
+
+// ---- signals --------------------------------------------------------------------------------------
+
+void Master::onSignalEvent(int signal, short, void* self) noexcept {
+  static_cast<Master*>(self)->onSignal(signal);
+}
+
+void Master::onSignal(int signal) {
+  switch (signal) {
+    case SIGHUP: return reload();
+    case SIGTERM: return stop(current().config().workers.drain);
+    case SIGINT: return stop(seconds(0));
+    case SIGCHLD: return reapChildren();
+    default: break;
+  }
+}
+
+void Master::stop(seconds drain) {
+  if (!stopping_) {
+    unsigned relays = 0;
+    for (auto& pool : pools_) {
+      pool->collect();
+      relays += pool->relays();
+    }
+    log()
+        .line(LogLevel::info)
+        .field("event", "stopping")
+        .field("relays", std::uint64_t{relays})
+        .field("drain", static_cast<std::uint64_t>(drain.count()));
+  }
+  stopping_ = true;
+  listeners_.clear();
+  for (auto& pool : pools_) pool->retireAll();
+  endAt_ = std::min(endAt_, in(drain));
+  if (drain == seconds(0)) onTick();
+}
+
+void Master::reload() {
+  if (stopping_) return;
+  pauseAccepting(false);
+  if (const auto reloaded = tryReload(); !reloaded) {
+    log()
+        .line(LogLevel::error)
+        .field("event", "reload failed, the old configuration stays")
+        .field("reason", reloaded.error().detail);
+  }
+  resumeAccepting();
+}
+
+Result<void> Master::tryReload() {
+  auto loaded = services_.reload();
+  if (!loaded) return loaded.error();
+  auto log = Log::open(loaded->config.log);
+  if (!log) return log.error();
+  std::unique_ptr<Pool> next;
+  try {
+    next = makePool(std::move(loaded->config), *std::move(log));
+  } catch (const std::exception& shortage) {
+    return Error{Failure::exhausted, shortage.what()};
+  }
+  auto listeners = openListeners(next->config());
+  if (!listeners) return listeners.error();
+
+  current().retireAll();
+  adopt(*std::move(listeners), std::move(next));
+  pools_.remove_if([this](auto& pool) { return pool != pools_.front() && !pool->hasWorkers(); });
+  this->log().event(LogLevel::info, "reloaded");
+  return {};
+}
+
+// ---- generations ----------------------------------------------------------------------------------
+
+// Listeners that stay are taken over, so that no client in their backlog is lost.
+Result<std::vector<std::unique_ptr<Listener>>> Master::openListeners(const Config& config) {
+  std::vector<std::unique_ptr<Listener>> result;
+  std::vector<std::pair<std::size_t, std::unique_ptr<Listener>*>> kept;
+  for (const ListenerConfig& wanted : config.listeners) {
+    const auto same = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& listener) {
+      return listener && listener->endpoint() == wanted.endpoint;
+    });
+    if (same != listeners_.end()) {
+      kept.emplace_back(result.size(), &*same);
+      result.emplace_back();
+      continue;
+    }
+    auto opened = Listener::open(wanted.endpoint);
+    if (!opened) return opened.error();
+    result.push_back(*std::move(opened));
+  }
+  // Only now that nothing can fail any more.
+  for (auto& [index, listener] : kept) result[index] = std::move(*listener);
+  return result;
+}
+
+std::unique_ptr<Pool> Master::makePool(Config config, Log log) {
+  const auto forking = [this](std::vector<int> keep, const std::function<void()>& life) {
+    return forkChild(std::move(keep), life);
+  };
+  return std::make_unique<Pool>(
+      std::make_unique<const Config>(std::move(config)), std::make_unique<const Log>(std::move(log)),
+      Pool::Services{services_.workerMain, wake_.get(), services_.authHelperMain, services_.gssHelperMain,
+                     forking, [this](const IpAddress& source) { sources_.leave(source); }});
+}
+
+pid_t Master::forkChild(std::vector<int> keep, const std::function<void()>& life) {
+  // No signal of the master's may run its handlers in the child.
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &before);
+  const pid_t pid = fork();
+  const int error = errno;
+  if (pid == 0) {
+    resetSignals(handledSignals);
+    keep.push_back(wake_.get());
+    for (auto& pool : pools_) keep.push_back(pool->log().fd());
+    closeAllBut(std::move(keep));
+  }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  if (pid != 0) return pid;
+  life();
+  _exit(0);
+}
+
+void Master::adopt(std::vector<std::unique_ptr<Listener>> listeners, std::unique_ptr<Pool> pool) {
+  listeners_ = std::move(listeners);
+  accepting_ = false;
+  pools_.push_front(std::move(pool));
+  for (const auto& listener : listeners_) {
+    log().line(LogLevel::info).field("event", "listening").field("address", listener->endpoint().toString());
+  }
+  const unsigned wanted = current().config().workers.start;
+  for (unsigned forked = 0; forked < wanted; forked += 8) current().maintain();
+}
+
+}  // namespace crossgate

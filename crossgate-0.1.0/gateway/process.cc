@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/process.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+
+namespace crossgate {
+
+void closeAllBut(std::vector<int> keep) noexcept {
+  std::sort(keep.begin(), keep.end());
+  unsigned from = STDERR_FILENO + 1;
+  for (const int fd : keep) {
+    if (fd < static_cast<int>(from)) continue;
+    if (fd > static_cast<int>(from)) close_range(from, static_cast<unsigned>(fd) - 1, 0);
+    from = static_cast<unsigned>(fd) + 1;
+  }
+  close_range(from, UINT_MAX, 0);
+}
+
+void ignoreMastersSignals() noexcept {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(number, SIG_IGN);
+}
+
+void resetSignals(std::span<const int> signals) noexcept {
+  for (const int number : signals) signal(number, SIG_DFL);
+}
+
+std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  if (limit.rlim_cur >= wanted) return limit.rlim_cur;
+  rlimit raised{wanted, std::max<rlim_t>(limit.rlim_max, wanted)};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return wanted;
+  // Without the right to raise the hard limit: as far as that.
+  raised = {std::min<rlim_t>(limit.rlim_max, wanted), limit.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
+  return limit.rlim_cur;
+}
+
+void describeEnd(Log::Line& line, int status) {
+  if (WIFSIGNALED(status)) {
+    line.field("signal", static_cast<std::uint64_t>(WTERMSIG(status)));
+    line.field("name", std::string("SIG") + sigabbrev_np(WTERMSIG(status)));
+  } else {
+    line.field("status", static_cast<std::uint64_t>(WEXITSTATUS(status)));
+  }
+}
+
+Result<SystemUser> findSystemUser(const std::string& user) {
+  errno = 0;
+  const passwd* entry = getpwnam(user.c_str());
+  if (entry == nullptr) return Error{Failure::invalid, "there is no user '" + user + "'"};
+  SystemUser found{user, entry->pw_uid, entry->pw_gid, {}};
+  int count = 64;
+  std::vector<gid_t> groups(static_cast<std::size_t>(count));
+  if (getgrouplist(user.c_str(), entry->pw_gid, groups.data(), &count) < 0) {
+    groups.resize(static_cast<std::size_t>(count));
+    getgrouplist(user.c_str(), entry->pw_gid, groups.data(), &count);
+  }
+  groups.resize(static_cast<std::size_t>(count));
+  found.groups.assign(groups.begin(), groups.end());
+  return found;
+}
+
+Result<void> become(const SystemUser& user) {
+  const std::vector<gid_t> groups(user.groups.begin(), user.groups.end());
+  if (setgroups(groups.size(), groups.data()) != 0) return systemError("setgroups", errno);
+  if (setresgid(user.gid, user.gid, user.gid) != 0) return systemError("setresgid", errno);
+  if (setresuid(user.uid, user.uid, user.uid) != 0) return systemError("setresuid", errno);
+  return {};
+}
+
+Result<Daemon> Daemon::detach() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return systemError("pipe", errno);
+  Fd readEnd(ends[0]);
+  Fd writeEnd(ends[1]);
+  const pid_t pid = fork();
+  if (pid < 0) return systemError("fork", errno);
+  if (pid > 0) {
+    writeEnd.reset();
+    char word = 0;
+    // End of file without a word: the child has died and said why on this terminal.
+    _exit(read(readEnd.get(), &word, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+  }
+  if (setsid() < 0) return systemError("setsid", errno);
+  return Daemon(std::move(writeEnd));
+}
+
+void Daemon::ready() {
+  umask(027);
+  (void)!chdir("/");
+  const Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (null) dup2(null.get(), standard);
+  }
+  (void)!write(parent_.get(), "1", 1);
+  parent_.reset();
+}
+
+}  // namespace crossgate

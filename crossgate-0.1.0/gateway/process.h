@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What processes do to themselves: descriptors, signals, limits, identity, the background.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gateway/log.h"
+#include "lib/fd.h"
+#include "lib/result.h"
+
+namespace crossgate {
+
+/// Closes every descriptor but 0, 1, 2 and those named; no loop over numbers that were never opened.
+void closeAllBut(std::vector<int> keep) noexcept;
+
+/// The master alone answers signals; a terminal or a service manager sends them to its children too.
+void ignoreMastersSignals() noexcept;
+
+/// Gives signals their default back.
+void resetSignals(std::span<const int> signals) noexcept;
+
+/// Raises the limit of open descriptors to `wanted`, as far as the system lets us; returns what is in
+/// force.
+std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept;
+
+/// Adds how a child ended, as waitpid(2) tells it: `signal=9 name=SIGKILL`, or `status=1`.
+void describeEnd(Log::Line& line, int status);
+
+/// A user that a worker becomes.
+struct SystemUser {
+  std::string name;
+  unsigned uid = 0;
+  unsigned gid = 0;
+  std::vector<unsigned> groups;
+};
+/// Failure::invalid when there is no such user.
+Result<SystemUser> findSystemUser(const std::string& user);
+/// Becomes that user for good.
+Result<void> become(const SystemUser& user);
+
+/// Goes into the background: the parent waits for the child's word and exits with it.
+class Daemon {
+ public:
+  /// Forks; the parent does not return.
+  static Result<Daemon> detach();
+  /// The service stands: the parent exits 0, and the terminal is left.
+  void ready();
+
+ private:
+  explicit Daemon(Fd parent) : parent_(std::move(parent)) {}
+  Fd parent_;
+};
+
+}  // namespace crossgate

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/session.h"
+
+#include <algorithm>
+
+#include "gateway/associate.h"
+#include "gateway/bind.h"
+#include "gateway/dial.h"
+#include "gateway/gss_stream.h"
+#include "gateway/negotiate.h"
+#include "gateway/proxy_header.h"
+#include "gateway/resolve.h"
+#include "gateway/secrets.h"
+#include "gateway/tls_stream.h"
+#include "gateway/unless_peer_leaves.h"
+
+namespace crossgate {
+namespace {
+
+constexpr std::chrono::seconds replyTimeout{10};
+constexpr std::chrono::seconds farewellTime{2};
+
+bool serves(const ListenerConfig& listener, SocksVersion version) {
+  return version == SocksVersion::socks4 ? listener.socks4 : listener.socks5;
+}
+
+// What a client only says of itself must not be taken for what a method has verified.
+std::string claimedUser(const std::string& userId) { return userId.empty() ? "" : "socks4:" + userId; }
+
+}  // namespace
+
+Session::Session(Services& services, Client client, std::string id)
+    : services_(services),
+      listener_(services.config.listeners.at(client.listener)),
+      client_(std::make_unique<PlainStream>(services.loop, std::move(client.fd))),
+      claims_(services.rules) {
+  record_.id = std::move(id);
+  record_.client = client.peer.unmapped();
+}
+
+Session::~Session() { account(services_.log, record_); }
+
+Task<void> Session::run() {
+  Result<void> outcome = co_await begin();
+  if (outcome) outcome = judge();
+  if (outcome) outcome = co_await serve();
+  if (!outcome) co_await refuse(outcome.error());
+}
+
+// The conversation up to the request.
+Task<Result<void>> Session::begin() {
+  const Deadline deadline = in(services_.config.timeouts.negotiate);
+  if (auto introduced = co_await introduce(deadline); !introduced) co_return introduced;
+  if (const auto secured = co_await secure(deadline); !secured) co_return secured;
+  const auto version = co_await recogniseVersion(*client_, inbox_, deadline);
+  if (!version) co_return version.error();
+  request_.version = *version;
+  if (!serves(listener_, *version))
+    co_return Error{Failure::denied, "a version this listener does not serve"};
+  if (auto known = co_await identify(deadline); !known) co_return known;
+
+  auto request = co_await readRequest(*client_, inbox_, *version, deadline);
+  if (!request) {
+    owesReply_ = request.error().failure == Failure::unsupportedCommand ||
+                 request.error().failure == Failure::unsupportedAddress;
+    co_return request.error();
+  }
+  owesReply_ = true;
+  request_ = *std::move(request);
+  if (record_.who.user.empty()) record_.who.user = claimedUser(request_.userId);
+  record_.command = request_.command;
+  record_.destination = request_.destination;
+  co_return Result<void>{};
+}
+
+// Behind a load balancer: whose client this is.
+Task<Result<void>> Session::introduce(Deadline deadline) {
+  if (!listener_.proxyFrom || !listener_.proxyFrom->matches(record_.client)) co_return Result<void>{};
+  const auto header = co_await receive(*client_, inbox_, decodeProxyHeader, deadline, longestProxyHeader);
+  if (!header) co_return header.error();
+  if (header->client) record_.client = header->client->unmapped();
+  co_return Result<void>{};
+}
+
+// TLS, where the listener has it or the client begins with it.
+Task<Result<void>> Session::secure(Deadline deadline) {
+  const Config& config = services_.config;
+  if (!listener_.tls) {
+    if (!config.tls.detect) co_return Result<void>{};
+    const auto isTls = co_await beginsWith(*client_, inbox_, tlsHandshakeRecord, deadline);
+    if (!isTls) co_return isTls.error();
+    if (!*isTls) co_return Result<void>{};
+  }
+  const TlsServer& server = *config.secrets->tls;
+  SslPtr ssl = server.open();
+  if (!ssl) co_return Error{Failure::exhausted, "no memory for TLS"};
+  auto stream = std::make_unique<TlsStream>(std::move(client_), std::move(ssl), inbox_.unread());
+  TlsStream& tls = *stream;
+  client_ = std::move(stream);
+  inbox_.clear();
+  if (const auto done = co_await tls.handshake(deadline); !done) co_return done;
+  record_.tls = tls.version();
+  const auto user = server.userOf(tls.ssl());
+  if (!user) co_return user.error();
+  if (*user) record_.who.user = **user;
+  co_return Result<void>{};
+}
+
+// Who the client is, by the first method that both sides know.
+Task<Result<void>> Session::identify(Deadline deadline) {
+  const auto offered = offeredMethods(services_.config.auth.methods, record_.client, !record_.tls.empty());
+  if (request_.version == SocksVersion::socks4) {
+    if (std::find(offered.begin(), offered.end(), socks5::Method::none) != offered.end())
+      co_return Result<void>{};
+    co_return Error{Failure::denied, "SOCKS4 knows no authentication, and the client needs one"};
+  }
+  const auto method = co_await negotiate(*client_, inbox_, offered, deadline);
+  if (!method) co_return method.error();
+  record_.who.method = *method;
+  if (*method == socks5::Method::gssapi) co_return co_await identifyByGss(deadline);
+  co_return co_await authenticate(services_.loginDesk, *client_, inbox_, record_.client.address, record_.who,
+                                  deadline);
+}
+
+// From here on all that the client sends and is sent is encapsulated, where that was agreed on.
+Task<Result<void>> Session::identifyByGss(Deadline deadline) {
+  auto session = co_await acceptGss(services_.gssDesk, *client_, inbox_, services_.config.gss, deadline);
+  if (!session) co_return session.error();
+  record_.who.user = std::move(session->user);
+  record_.gss = toString(session->level);
+  if (!session->seal) co_return Result<void>{};
+  client_ = std::make_unique<GssStream>(std::move(client_), std::move(session->seal), inbox_.unread());
+  inbox_.clear();
+  co_return Result<void>{};
+}
+
+// TLS protects the conversation, and would not protect the datagrams that belong to it.
+Result<void> Session::checkUdp() const {
+  const bool bare = request_.command == Command::udp && !record_.tls.empty() && !client_->datagrams();
+  if (!bare || services_.config.tls.udp) return {};
+  return Error{Failure::denied, "UDP ASSOCIATE inside TLS, whose datagrams would not be protected (tls.udp)"};
+}
+
+// May this client do this with that destination, as far as it is known yet?
+Result<void> Session::judge() {
+  if (auto safe = checkUdp(); !safe) return safe;
+  asked_.emplace(Authorization{services_.config.access,
+                               services_.ownAddresses,
+                               {record_.client, record_.who.user, record_.who.method, !record_.tls.empty()},
+                               request_.command,
+                               request_.destination,
+                               claims_,
+                               services_.log,
+                               record_.id});
+  // What an association asks for is known datagram by datagram.
+  if (request_.command == Command::udp) return authorizeCommand(*asked_);
+  return authorize(*asked_);
+}
+
+Task<Result<void>> Session::serve() {
+  switch (request_.command) {
+    case Command::connect: return connect();
+    case Command::resolve: return resolveName();
+    case Command::bind: return bind();
+    case Command::udp: return associate();
+  }
+  ensure(false);
+  return {};
+}
+
+Task<Result<void>> Session::connect() {
+  const Config& config = services_.config;
+  auto server = co_await unlessPeerLeaves(*client_, inbox_,
+                                          dial(services_.resolver, config.dial, request_.destination,
+                                               admission(*asked_), in(config.timeouts.connect)));
+  if (!server) co_return server.error();
+  co_return co_await relayWith(*server, server->local);
+}
+
+Task<Result<void>> Session::bind() {
+  const Config& config = services_.config;
+  BindSetting setting{services_.resolver,
+                      config.bind,
+                      config.dial.prefer,
+                      {config.dial.sourceV4, config.dial.sourceV6},
+                      localEndpoint(client_->socket().fd()).value_or(Endpoint{}).address,
+                      admission(*asked_),
+                      [this](const Endpoint& from) { logStranger(from); }};
+  auto rendezvous = co_await unlessPeerLeaves(
+      *client_, inbox_, listenFor(std::move(setting), request_.destination, in(config.timeouts.connect)));
+  if (!rendezvous) co_return rendezvous.error();
+  if (auto told = co_await tell((*rendezvous)->place()); !told) co_return told;
+  owesReply_ = true;  // the second one
+  auto peer = co_await unlessPeerLeaves(*client_, inbox_, (*rendezvous)->peer(in(config.bind.timeout)));
+  if (!peer) co_return peer.error();
+  rendezvous->reset();
+  co_return co_await relayWith(*peer, peer->peer);
+}
+
+// A BIND that strangers knock at a lot must not fill the log.
+void Session::logStranger(const Endpoint& from) {
+  constexpr unsigned most = 5;
+  if (++strangers_ > most) return;
+  services_.log.line(LogLevel::warning)
+      .field("event", "not the expected peer")
+      .field("relay", record_.id)
+      .field("peer", from.toString());
+}
+
+// Tells success and relays until the end.
+Task<Result<void>> Session::relayWith(Connection& server, Endpoint bound) {
+  record_.address = server.peer;
+  if (auto told = co_await tell({bound.address.unmapped(), bound.port}); !told) co_return told;
+  record_.result = "relaying";
+  record_.result = toString(co_await relay(services_.pipes, *client_, *server.stream, inbox_,
+                                           services_.config.timeouts.relay, record_.traffic));
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Session::associate() {
+  const IpAddress local = localEndpoint(client_->socket().fd()).value_or(Endpoint{}).address.unmapped();
+  DatagramCounts& counts = record_.datagrams;
+  auto association = Association::open(services_.loop, services_.config.associate, local,
+                                       record_.client.address, request_.destination, counts);
+  if (!association) co_return association.error();
+  DirectDatagrams destination(datagramSetting(), counts);
+  if (auto told = co_await tell((*association)->place()); !told) co_return told;
+  record_.result = "relaying";
+  record_.result = toString(co_await (*association)->serve(*client_, inbox_, destination));
+  co_return Result<void>{};
+}
+
+DatagramSetting Session::datagramSetting() {
+  const Config& config = services_.config;
+  const auto about = [this](const Destination& destination) {
+    Authorization asked = *asked_;
+    asked.destination = destination;
+    return asked;
+  };
+  return {services_.resolver,
+          config.dial.prefer,
+          {config.dial.sourceV4, config.dial.sourceV6},
+          config.datagramPeers,
+          [about](const Destination& destination) { return authorize(about(destination)); },
+          [about](const Destination& destination, const IpAddress& address) {
+            return admission(about(destination))(address);
+          }};
+}
+
+Task<Result<void>> Session::resolveName() {
+  const Deadline deadline = in(services_.config.timeouts.connect);
+  // A SOCKS4 reply has no room for an IPv6 address.
+  const Preference prefer =
+      request_.version == SocksVersion::socks4 ? Preference::ipv4Only : services_.config.dial.prefer;
+  Task<Result<Destination>> work =
+      request_.reverse
+          ? resolveReverse(services_.resolver, request_.destination, deadline)
+          : resolve(services_.resolver, prefer, request_.destination, admission(*asked_), deadline);
+  const auto found = co_await unlessPeerLeaves(*client_, inbox_, std::move(work));
+  if (!found) co_return found.error();
+  if (const IpAddress* address = found->address()) record_.address = Endpoint{*address, found->port};
+  if (auto told = co_await tell(*found); !told) co_return told;
+  record_.result = "ok";
+  co_await farewell();
+  co_return Result<void>{};
+}
+
+// The reply that tells success; after it there is no other to tell.
+Task<Result<void>> Session::tell(Destination bound) {
+  owesReply_ = false;
+  co_return co_await replySuccess(*client_, request_.version, std::move(bound), in(replyTimeout));
+}
+
+// Ends a session that came to nothing: tells the client where it can be told.
+Task<void> Session::refuse(Error error) {
+  record_.failed(error);
+  if (error.failure == Failure::peerGone) co_return;
+  if (owesReply_) {
+    const auto told = co_await replyFailure(*client_, request_.version, error.failure, in(replyTimeout));
+    if (!told) co_return;
+  }
+  co_await farewell();
+}
+
+// Ends our direction and takes what the client still sends, because closing with unread octets resets
+// the connection and the reply would be lost with it.
+Task<void> Session::farewell() {
+  const Deadline deadline = in(farewellTime);
+  (void)client_->finish();
+  for (;;) {
+    inbox_.clear();
+    const auto count = co_await inbox_.fill(*client_, deadline);
+    if (!count || *count == 0) co_return;
+  }
+}
+
+}  // namespace crossgate

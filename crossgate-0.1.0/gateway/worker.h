@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Worker: a process that serves relays on one event loop.  It owns its sessions, takes clients from
+// the master (see handover.h) and exits when no more will come and the last relay has ended.
+#pragma once
+
+#include "gateway/handover.h"
+
+namespace crossgate {
+
+/// The life of a worker process; see WorkerMain.
+void runWorker(WorkerStart start);
+
+}  // namespace crossgate

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// connect(): the program's TCP connection becomes a conversation with the Gateway (RFC 1928; RFC 3089,
+// section 2), which is told the name behind a fake, or the address.
+//
+// On a blocking socket the conversation runs here, on the program's own socket where the Gateway can
+// be reached in its family, and otherwise on one that takes its place.  On a non-blocking socket, and
+// when a signal or SO_SNDTIMEO ends a blocking wait, it goes on in the background (pending.h).
+//
+// connect() is a cancellation point, so nothing here is noexcept, no lock is held over a wait, and all
+// that is held has a destructor.
+#include "socksify/connect.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "socksify/association.h"
+#include "socksify/background.h"
+#include "socksify/datagram.h"
+#include "socksify/pending.h"
+#include "socksify/real.h"
+#include "socksify/servers.h"
+#include "socksify/socks_lib.h"
+#include "socksify/swap.h"
+
+namespace crossgate::socksify {
+namespace {
+
+int fail(int error) noexcept {
+  errno = error;
+  return -1;
+}
+
+void disconnect(int fd) noexcept {
+  const KeepErrno keep;
+  sockaddr unspecified{};
+  unspecified.sa_family = AF_UNSPEC;
+  real().connect(fd, &unspecified, sizeof unspecified);
+}
+
+int connectDirectly(int fd, const Endpoint& endpoint) {
+  sockaddr_storage storage;
+  const socklen_t length = endpoint.toSockaddr(storage);
+  return real().connect(fd, reinterpret_cast<const sockaddr*>(&storage), length);
+}
+
+// A fake was handed out before the port was known, and a `direct` pattern with that port applies.
+int connectDirectlyByName(int fd, const Destination& destination, Family family) {
+  addrinfo hints{};
+  hints.ai_family = toAf(family);
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = family == Family::ipv6 ? AI_V4MAPPED | AI_ALL : 0;
+  addrinfo* list = nullptr;
+  if (real().getaddrinfo(destination.name()->c_str(), nullptr, &hints, &list) != 0) return fail(EHOSTUNREACH);
+  auto endpoint = Endpoint::from(list->ai_addr, list->ai_addrlen);
+  real().freeaddrinfo(list);
+  if (!endpoint) return fail(EHOSTUNREACH);
+  endpoint->port = destination.port;
+  return connectDirectly(fd, *endpoint);
+}
+
+// What a program that sees EINTR does next (poll, connect again, give up) is its own affair; one whose
+// handlers all ask for SA_RESTART never expects it, but poll() ends all the same.
+bool someHandlerInterrupts() noexcept {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action {};
+    if (::sigaction(signal, nullptr, &action) != 0) continue;
+    const bool handled = action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+    if (handled && (action.sa_flags & SA_RESTART) == 0) return true;
+  }
+  return false;
+}
+
+/// One connect() of a stream socket through the Gateway.
+class GatewayConnect {
+ public:
+  GatewayConnect(int fd, const Endpoint& peer, Destination destination)
+      : fd_(fd), destination_(std::move(destination)), deadline_(Clock::now() + lib_.config().timeout) {
+    shown_.family = peer.address.family();
+    shown_.peer = peer;
+  }
+
+  int run() {
+    auto gateway = lib_.gatewayAddresses();
+    if (!gateway) {
+      warnOnce("%s", gateway.error().detail.c_str());
+      return fail(EHOSTUNREACH);
+    }
+    const int flags = real().fcntl(fd_, F_GETFL);
+    return (flags & O_NONBLOCK) != 0 ? startInBackground(*gateway) : runHere(*gateway);
+  }
+
+ private:
+  socks5::Request request() const { return {socks5::Command::connect, destination_}; }
+
+  int startInBackground(const std::vector<Endpoint>& gateway) {
+    link_ = std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, shown_.family);
+    if (auto progress = link_->advance(); !progress)
+      return fail(failureOf(*link_, progress.error(), destination_));
+    if (!makePending(fd_) && !replaceByPending(fd_, toAf(shown_.family))) return -1;
+    return continueInBackground(EINPROGRESS);
+  }
+
+  int continueInBackground(int result) {
+    noteFamilyOfOwnSocket();
+    if (addPending(fd_, std::move(link_), shown_, destination_, deadline_)) return fail(result);
+    disconnect(fd_);
+    return -1;
+  }
+
+  int runHere(const std::vector<Endpoint>& gateway) {
+    borrowing_ = canBorrow(gateway);
+    link_ = borrowing_
+                ? std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, shown_.family, fd_)
+                : std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, shown_.family);
+    const auto patience = std::min(deadline_, sendTimeout());
+    for (;;) {
+      auto progress = link_->advance();
+      if (!progress) return giveUp(failureOf(*link_, progress.error(), destination_));
+      if (*progress == GatewayLink::Progress::done) break;
+      const int waited = waitUntil(patience);
+      if (waited == EINTR) return leaveToBackground(EINTR);
+      if (waited == ETIMEDOUT && patience < deadline_) return leaveToBackground(EINPROGRESS);
+      if (waited == ETIMEDOUT) return giveUp(ETIMEDOUT);
+    }
+    const auto code = link_->reply().code;
+    if (code != socks5::ReplyCode::succeeded) return giveUp(errnoOf(socks5::failureOf(code)));
+    return succeed();
+  }
+
+  // 0: something may be done; EINTR; ETIMEDOUT.
+  int waitUntil(Clock::time_point until) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+    if (left <= 0) return ETIMEDOUT;
+    pollfd ready{link_->fd(), link_->events(), 0};
+    const int count = real().poll(&ready, 1, static_cast<int>(std::min<std::int64_t>(left, 1 << 30)));
+    return count < 0 && errno == EINTR && someHandlerInterrupts() ? EINTR : 0;
+  }
+
+  // The connection attempt goes on, as POSIX asks, and the socket shows it as under way.
+  int leaveToBackground(int result) {
+    if (borrowing_) {
+      if (!link_->keepOwnDuplicate()) return giveUp(result);
+      if (!replaceByPending(fd_, toAf(shown_.family))) return giveUp(result);
+    } else if (!makePending(fd_) && !replaceByPending(fd_, toAf(shown_.family))) {
+      return giveUp(result);
+    }
+    return continueInBackground(result);
+  }
+
+  int giveUp(int error) {
+    if (borrowing_) disconnect(fd_);
+    link_.reset();
+    return fail(error);
+  }
+
+  int succeed() {
+    noteFamilyOfOwnSocket();
+    if (const auto end = shownLocalEnd(link_->reply(), destination_, shown_.family)) shown_.local = end;
+    lib_.sockets().remember(socketCookie(link_->fd()), shown_);
+    if (!borrowing_) swapUnder({fd_}, link_->takeSocket());
+    noteConnection(fd_, destination_, shown_.peer);
+    settled(fd_);
+    return 0;
+  }
+
+  // A socket of the other family has no address that the program could be shown as its own.
+  void noteFamilyOfOwnSocket() {
+    if (borrowing_) return;
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    real().getsockname(link_->fd(), reinterpret_cast<sockaddr*>(&storage), &length);
+    const auto local = Endpoint::from(reinterpret_cast<const sockaddr*>(&storage), length);
+    if (!local || local->address.family() == shown_.family) return;
+    shown_.local = shown_.family == Family::ipv6 ? Endpoint{local->address.mapped(), local->port}
+                                                 : Endpoint{IpAddress::any(Family::ipv4), local->port};
+  }
+
+  bool canBorrow(const std::vector<Endpoint>& gateway) const noexcept {
+    return std::any_of(gateway.begin(), gateway.end(), [&](const Endpoint& endpoint) {
+      if (endpoint.address.family() == shown_.family) return true;
+      if (shown_.family == Family::ipv4) return false;
+      int only = 1;
+      socklen_t length = sizeof only;
+      return real().getsockopt(fd_, IPPROTO_IPV6, IPV6_V6ONLY, &only, &length) == 0 && only == 0;
+    });
+  }
+
+  Clock::time_point sendTimeout() const noexcept {
+    timeval limit{};
+    socklen_t length = sizeof limit;
+    if (real().getsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, &length) != 0 ||
+        (limit.tv_sec == 0 && limit.tv_usec == 0)) {
+      return Clock::time_point::max();
+    }
+    return Clock::now() + std::chrono::seconds(limit.tv_sec) + std::chrono::microseconds(limit.tv_usec);
+  }
+
+  SocksLib& lib_ = SocksLib::get();
+  int fd_;
+  Destination destination_;
+  Clock::time_point deadline_;
+  ShownSocket shown_;
+  std::unique_ptr<GatewayLink> link_;
+  bool borrowing_ = false;
+};
+
+// What an earlier attempt on this socket left behind: its error, which is told once, or a state that
+// the kernel would refuse a new attempt for.
+int settleEarlierFailure(int fd) noexcept {
+  SocketTable& sockets = SocksLib::get().sockets();
+  const std::uint64_t cookie = socketCookie(fd);
+  const auto earlier = sockets.lookup(cookie);
+  if (!earlier) return 0;
+  sockets.forget(cookie);
+  disconnect(fd);
+  return earlier->error;
+}
+
+bool isConnected(int fd) noexcept {
+  sockaddr_storage storage;
+  socklen_t length = sizeof storage;
+  return real().getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0;
+}
+
+int connectStream(int fd, const sockaddr* address, socklen_t length, const Endpoint& peer) {
+  if (isConnecting(fd)) return fail(EALREADY);
+  if (isConnected(fd)) return fail(EISCONN);
+  if (const int error = settleEarlierFailure(fd); error != 0) return fail(error);
+  Route route = SocksLib::get().routeTo(peer, true);
+  switch (route.kind) {
+    case Route::Kind::refused: return fail(route.error);
+    case Route::Kind::direct:
+      if (route.destination.name() != nullptr && !route.destination.name()->empty()) {
+        return connectDirectlyByName(fd, route.destination, peer.address.family());
+      }
+      return real().connect(fd, address, length);
+    case Route::Kind::gateway: break;
+  }
+  return GatewayConnect(fd, peer, std::move(route.destination)).run();
+}
+
+// connect() to AF_UNSPEC: the peer is forgotten, and a connection that is under way ends.
+void undoConnect(int fd) noexcept {
+  if (!mayConnect(fd) && !mayBeAssociated(fd)) return;
+  const KeepErrno keep;
+  if (const auto association = associationOf(fd)) association->setPeer(std::nullopt);
+  SocksLib::get().sockets().forget(socketCookie(fd));
+}
+
+}  // namespace
+
+int socketOption(int fd, int option) noexcept {
+  int value = -1;
+  socklen_t length = sizeof value;
+  return real().getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
+Family familyOfSocket(int fd) noexcept {
+  return socketOption(fd, SO_DOMAIN) == AF_INET ? Family::ipv4 : Family::ipv6;
+}
+
+int connectSocket(int fd, const sockaddr* address, socklen_t length) {
+  const auto peer = Endpoint::from(address, length);
+  if (!peer) return real().connect(fd, address, length);
+  const int type = socketOption(fd, SO_TYPE);
+  const int domain = socketOption(fd, SO_DOMAIN);
+  // An address of IPv4 on an IPv6 socket and the reverse, and what is no socket: the kernel's own error.
+  if (domain != toAf(peer->address.family())) return real().connect(fd, address, length);
+  const int before = errno;
+  const int result = type == SOCK_STREAM ? connectStream(fd, address, length, *peer)
+                                         : connectDatagram(fd, address, length, *peer);
+  if (result == 0) errno = before;
+  return result;
+}
+
+}  // namespace crossgate::socksify
+
+extern "C" int connect(int fd, const sockaddr* address, socklen_t length) {
+  using namespace crossgate::socksify;
+  // Other families (AF_UNIX, AF_NETLINK) go by at once; AF_UNSPEC undoes what connect() did.
+  if (address != nullptr && length >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) undoConnect(fd);
+  if (address == nullptr || length < sizeof(sa_family_t) ||
+      (address->sa_family != AF_INET && address->sa_family != AF_INET6)) {
+    return real().connect(fd, address, length);
+  }
+  return connectSocket(fd, address, length);
+}

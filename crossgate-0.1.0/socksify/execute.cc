@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// exec and posix_spawn: a program that builds its child's environment anew (env -i, daemons, sshd-like
+// wrappers) must not lose the Socks Lib on the way, or the child would go direct.  What is missing of
+// our variables is added; a variable that is there stays as it is, except LD_PRELOAD without us.
+//
+// These run in children of vfork() too, in their parent's memory: only the stack is used, no lock is
+// taken and nothing is allocated.
+#include <alloca.h>
+#include <spawn.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstring>
+
+#include "socksify/process.h"
+#include "socksify/real.h"
+
+extern char** environ;
+
+namespace crossgate::socksify {
+namespace {
+
+std::size_t countOf(char* const* list) noexcept {
+  std::size_t count = 0;
+  while (list != nullptr && list[count] != nullptr) ++count;
+  return count;
+}
+
+// The place in `environment` of the variable that `assignment` sets, or its end.
+std::size_t placeOf(char* const* environment, std::size_t count, const char* assignment) noexcept {
+  const auto name = static_cast<std::size_t>(std::strchr(assignment, '=') - assignment) + 1;
+  std::size_t place = 0;
+  while (place < count && std::strncmp(environment[place], assignment, name) != 0) ++place;
+  return place;
+}
+
+constexpr const char preloadName[] = "LD_PRELOAD=";
+
+/// Measures first, then fills what the caller has on its stack.
+class Environment {
+ public:
+  explicit Environment(char* const* given) noexcept : given_(given), count_(countOf(given)) {
+    while (ownVariables()[own_] != nullptr) ++own_;
+    for (std::size_t i = 0; i < own_; ++i) {
+      if (isPreload(ownVariables()[i])) preload_ = ownVariables()[i];
+    }
+    if (preload_ == nullptr) return;  // loaded by other means (/etc/ld.so.preload): nothing to keep
+    place_ = placeOf(given_, count_, preload_);
+    const bool there = place_ < count_ && std::strstr(given_[place_], firstLibrary()) != nullptr;
+    joinedOctets_ =
+        there || place_ == count_ ? 0 : std::strlen(preload_) + 1 + std::strlen(given_[place_]) + 1;
+  }
+
+  std::size_t pointers() const noexcept { return count_ + own_ + 1; }
+  std::size_t joinedOctets() const noexcept { return joinedOctets_ + 1; }
+
+  char** fill(char** list, char* joined) const noexcept {
+    std::size_t filled = count_;
+    std::copy_n(given_, count_, list);
+    for (std::size_t i = 0; preload_ != nullptr && i < own_; ++i) {
+      const char* variable = ownVariables()[i];
+      if (placeOf(given_, count_, variable) == count_) list[filled++] = const_cast<char*>(variable);
+    }
+    if (joinedOctets_ != 0) {
+      std::strcpy(joined, preload_);
+      std::strcat(joined, ":");
+      std::strcat(joined, given_[place_] + sizeof preloadName - 1);
+      list[place_] = joined;
+    }
+    list[filled] = nullptr;
+    return list;
+  }
+
+ private:
+  static bool isPreload(const char* variable) noexcept {
+    return std::strncmp(variable, preloadName, sizeof preloadName - 1) == 0;
+  }
+  static constexpr const char* firstLibrary() noexcept { return "libsocksify.so"; }
+
+  char* const* given_;
+  std::size_t count_;
+  std::size_t own_ = 0;
+  const char* preload_ = nullptr;
+  std::size_t place_ = 0;
+  std::size_t joinedOctets_ = 0;
+};
+
+}  // namespace
+}  // namespace crossgate::socksify
+
+using namespace crossgate::socksify;
+
+// The room has to be on the stack of the function that calls exec.
+#define WITH_OUR_VARIABLES(given)                                                         \
+  const Environment environment(given);                                                   \
+  auto* const list = static_cast<char**>(alloca(environment.pointers() * sizeof(char*))); \
+  auto* const joined = static_cast<char*>(alloca(environment.joinedOctets()));            \
+  char** const complete = environment.fill(list, joined)
+
+// The arguments of execl() and its kin, up to the null pointer, in `arguments`.
+#define COLLECT_ARGUMENTS(first)                                                     \
+  std::size_t count = 1;                                                             \
+  va_list counting;                                                                  \
+  va_start(counting, first);                                                         \
+  while (va_arg(counting, char*) != nullptr) ++count;                                \
+  va_end(counting);                                                                  \
+  auto** const arguments = static_cast<char**>(alloca((count + 1) * sizeof(char*))); \
+  arguments[0] = const_cast<char*>(first);                                           \
+  va_list taking;                                                                    \
+  va_start(taking, first);                                                           \
+  for (std::size_t i = 1; i <= count; ++i) arguments[i] = va_arg(taking, char*)
+
+extern "C" {
+
+int execve(const char* path, char* const* arguments, char* const* given) noexcept {
+  WITH_OUR_VARIABLES(given);
+  return real().execve(path, arguments, complete);
+}
+
+int execvpe(const char* file, char* const* arguments, char* const* given) noexcept {
+  WITH_OUR_VARIABLES(given);
+  return real().execvpe(file, arguments, complete);
+}
+
+int fexecve(int fd, char* const* arguments, char* const* given) noexcept {
+  WITH_OUR_VARIABLES(given);
+  return real().fexecve(fd, arguments, complete);
+}
+
+int execv(const char* path, char* const* arguments) noexcept { return execve(path, arguments, environ); }
+int execvp(const char* file, char* const* arguments) noexcept { return execvpe(file, arguments, environ); }
+
+int execl(const char* path, const char* first, ...) noexcept {
+  COLLECT_ARGUMENTS(first);
+  va_end(taking);
+  return execve(path, arguments, environ);
+}
+
+int execlp(const char* file, const char* first, ...) noexcept {
+  COLLECT_ARGUMENTS(first);
+  va_end(taking);
+  return execvpe(file, arguments, environ);
+}
+
+int execle(const char* path, const char* first, ...) noexcept {
+  COLLECT_ARGUMENTS(first);
+  char** const given = va_arg(taking, char**);
+  va_end(taking);
+  return execve(path, arguments, given);
+}
+
+int posix_spawn(pid_t* child, const char* path, const posix_spawn_file_actions_t* actions,
+                const posix_spawnattr_t* attributes, char* const* arguments, char* const* given) noexcept {
+  WITH_OUR_VARIABLES(given);
+  return real().posix_spawn(child, path, actions, attributes, arguments, complete);
+}
+
+int posix_spawnp(pid_t* child, const char* file, const posix_spawn_file_actions_t* actions,
+                 const posix_spawnattr_t* attributes, char* const* arguments, char* const* given) noexcept {
+  WITH_OUR_VARIABLES(given);
+  return real().posix_spawnp(child, file, actions, attributes, arguments, complete);
+}
+
+}  // extern "C"

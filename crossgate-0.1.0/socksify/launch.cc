@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// socksify-launch: the part of socksify that a shell script can't do.
+//
+//     socksify-launch run LIBRARY PROGRAM [ARG...]   becomes PROGRAM, socksified
+//     socksify-launch doctor [HOST:PORT]             says what works between here and the Gateway
+//     socksify-launch options                        the keys of the config, for people and the manual
+//
+// `run` checks the config and the program first, so that nothing starts that would not go through the
+// Gateway, and makes the tree's memory (tree_memory.h).  Then it becomes the program itself: process
+// id, signals, job control and exit code need no help.  A janitor stays behind, in nobody's way, and
+// removes the memory's file when the last process of the tree has gone.
+//
+// Exit codes of its own are those of env(1): 125 socksify failed, 126 PROGRAM can't be socksified or
+// run, 127 there is no PROGRAM.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "socksify/ask_gateway.h"
+#include "socksify/config.h"
+#include "socksify/executable.h"
+#include "socksify/real.h"
+#include "socksify/socks_lib.h"
+#include "socksify/tree_memory.h"
+
+namespace crossgate::socksify {
+namespace {
+
+constexpr int failed = 125, cannotRun = 126, notFound = 127;
+
+int complain(int code, const std::string& what) {
+  std::fprintf(stderr, "socksify: %s\n", what.c_str());
+  return code;
+}
+
+// ---- the tree's memory --------------------------------------------------------------------------
+
+std::string memoryFolder() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  struct stat status {};
+  if (runtime != nullptr && runtime[0] == '/' && ::stat(runtime, &status) == 0 &&
+      status.st_uid == ::geteuid() && (status.st_mode & (S_IRWXG | S_IRWXO)) == 0) {
+    return runtime;
+  }
+  return ::access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
+}
+
+std::string makeMemory() {
+  for (int tries = 0; tries < 8; ++tries) {
+    std::uint64_t random = 0;
+    if (::getrandom(&random, sizeof random, 0) != static_cast<ssize_t>(sizeof random)) break;
+    char name[64];
+    std::snprintf(name, sizeof name, "/socksify-%u-%016llx", ::geteuid(),
+                  static_cast<unsigned long long>(random));
+    const std::string path = memoryFolder() + name;
+    if (TreeMemory::create(path.c_str())) return path;
+    if (errno != EEXIST) break;
+  }
+  return {};
+}
+
+// A write lease is granted to the only one who has a file open or mapped: then nobody uses it any more.
+bool isLast(int fd) noexcept {
+  if (::fcntl(fd, F_SETLEASE, F_WRLCK) == 0) return true;
+  return errno != EAGAIN;  // a file system without leases: the end of the program has to do
+}
+
+[[noreturn]] void keepHouse(const std::string& path, int program) {
+  constexpr int firstNap = 200, longestNap = 10000;  // milliseconds
+  pollfd ended{program, POLLIN, 0};
+  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) continue;
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  for (int nap = firstNap; fd >= 0 && !isLast(fd); nap = std::min(nap * 2, longestNap))
+    ::poll(nullptr, 0, nap);
+  ::unlink(path.c_str());
+  ::_exit(0);
+}
+
+// The janitor is no child of the program's (which may wait for all of those), not of its session, and
+// holds none of its descriptors, or a pipeline would wait for it.
+bool startJanitor(const std::string& path) {
+  const int program = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
+  if (program < 0) return false;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::setsid();
+    if (const pid_t grandchild = ::fork(); grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
+    constexpr int kept = 3;
+    if (::dup2(program, kept) < 0 || ::chdir("/") != 0) ::_exit(1);
+    ::close_range(kept + 1, ~0U, 0);
+    const int null = ::open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < kept; ++fd) ::dup2(null, fd);
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
+    keepHouse(path, kept);
+  }
+  int status = 1;
+  if (child > 0) ::waitpid(child, &status, 0);
+  ::close(program);
+  return child > 0 && status == 0;
+}
+
+// ---- run ----------------------------------------------------------------------------------------
+
+void preload(const char* library) {
+  std::string list = library;
+  if (const char* present = std::getenv("LD_PRELOAD"); present != nullptr && present[0] != '\0') {
+    list += std::string(":") + present;
+  }
+  ::setenv("LD_PRELOAD", list.c_str(), 1);
+}
+
+int run(const char* library, char** command) {
+  auto config = loadConfig();
+  if (!config) return complain(failed, config.error().detail);
+  if (config->gatewayHost.empty()) {
+    return complain(
+        failed, "no gateway: give one with -g HOST:PORT, in SOCKS5_SERVER, or as `gateway` in the config");
+  }
+  if (::access(library, R_OK) != 0)
+    return complain(failed, std::string(library) + ": " + std::strerror(errno));
+  const std::string path = findProgram(command[0], std::getenv("PATH"));
+  if (path.empty()) return complain(notFound, std::string(command[0]) + ": no such program");
+  if (const std::string why = whyNotSocksifiable(path); !why.empty()) {
+    return complain(cannotRun, path + " " + why + ", so it can't be socksified");
+  }
+  const std::string memory = makeMemory();
+  if (memory.empty())
+    return complain(failed, "no shared memory for the mapping table: " + std::string(std::strerror(errno)));
+  if (!startJanitor(memory)) {
+    ::unlink(memory.c_str());
+    return complain(failed, "cannot start the process that cleans up: " + std::string(std::strerror(errno)));
+  }
+  ::setenv("SOCKSIFY_TABLE", memory.c_str(), 1);
+  preload(library);
+  ::execv(path.c_str(), command);
+  const int error = errno;
+  return complain(error == ENOENT ? notFound : cannotRun, path + ": " + std::strerror(error));
+}
+
+// ---- doctor -------------------------------------------------------------------------------------
+
+bool reportStep(bool good, const std::string& what) {
+  std::printf("%s  %s\n", good ? "ok   " : "WRONG", what.c_str());
+  return good;
+}
+
+bool checkReachable(const Endpoint& endpoint) {
+  const int fd = ::socket(toAf(endpoint.address.family()), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval limit{5, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  sockaddr_storage storage;
+  const socklen_t length = endpoint.toSockaddr(storage);
+  const bool good = ::connect(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0;
+  const int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+  ::close(fd);
+  return reportStep(
+      good, "connect to " + endpoint.toString() + (good ? "" : std::string(": ") + std::strerror(error)));
+}
+
+std::string explain(const Error& error) {
+  switch (error.failure) {
+    case Failure::denied:
+      return error.detail + " (user and password right? do the gateway's rules permit it?)";
+    case Failure::malformed: return error.detail + " (is that a SOCKS5 server?)";
+    case Failure::hostUnreachable: return error.detail + " (no such name, or no way to the host)";
+    default: return error.detail;
+  }
+}
+
+int doctor(const char* target) {
+  auto config = loadConfig();
+  if (!reportStep(config.has_value(), "config" + (config ? "" : ": " + config.error().detail))) return 1;
+  if (!reportStep(!config->gatewayHost.empty(), "a gateway is given")) return 1;
+  SocksLib& lib = SocksLib::get();
+  auto addresses = lib.gatewayAddresses();
+  const std::string gateway = config->gatewayHost + ", port " + std::to_string(config->gatewayPort);
+  if (!reportStep(addresses.has_value(),
+                  "address of the gateway " + gateway + (addresses ? "" : ": " + addresses.error().detail)))
+    return 1;
+  const auto reachable = std::count_if(addresses->begin(), addresses->end(), checkReachable);
+  if (reachable == 0) return 1;
+  auto destination = Destination::parse(target);
+  if (!destination) return complain(failed, destination.error().detail);
+  if (destination->name() != nullptr) {
+    const auto address = askGateway({socks5::Command::resolve, {*destination->name(), 0}});
+    const bool unable = !address && address.error().failure == Failure::unsupportedCommand;
+    reportStep(address.has_value() || unable,
+               "name " + *destination->name() +
+                   (address  ? " is " + address->bound.hostText()
+                    : unable ? ": the gateway can't tell names alone, which does not matter"
+                             : ": " + explain(address.error())));
+  }
+  const auto reply = askGateway({socks5::Command::connect, *destination});
+  return reportStep(reply.has_value(), "connection to " + destination->toString() + " through the gateway" +
+                                           (reply ? "" : ": " + explain(reply.error())))
+             ? 0
+             : 1;
+}
+
+int printOptions() {
+  for (const ConfigOption& option : configOptions()) {
+    std::printf("%s = %s\n    %s\n", option.name, option.initial, option.help);
+  }
+  return 0;
+}
+
+}  // namespace
+
+static int launch(int argc, char** argv) {
+  const std::string mode = argc > 1 ? argv[1] : "";
+  if (mode == "run" && argc > 3) return run(argv[2], argv + 3);
+  if (mode == "doctor" && argc <= 3) return doctor(argc == 3 ? argv[2] : "example.com:80");
+  if (mode == "options" && argc == 2) return printOptions();
+  return complain(failed, "socksify-launch is for the use of socksify");
+}
+
+}  // namespace crossgate::socksify
+
+int main(int argc, char** argv) { return crossgate::socksify::launch(argc, argv); }

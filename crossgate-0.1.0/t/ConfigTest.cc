@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// gateway/config: the table, the file, the command line, and what is said about mistakes.
+#include "gateway/config.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace crossgate {
+namespace {
+
+class ConfigTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(ConfigTest);
+  CPPUNIT_TEST(everyDefaultIsGood);
+  CPPUNIT_TEST(everyOptionHasWords);
+  CPPUNIT_TEST(theFileIsRead);
+  CPPUNIT_TEST(theCommandLineWins);
+  CPPUNIT_TEST(aDumpIsAFileThatSaysTheSame);
+  CPPUNIT_TEST(everyMistakeNamesFileLineAndKey);
+  CPPUNIT_TEST(allMistakesAreTold);
+  CPPUNIT_TEST(aMissingFileIsAnError);
+  CPPUNIT_TEST(optionsThatContradictAreRefused);
+  CPPUNIT_TEST(withoutAFileOnlyThisHostIsServed);
+  CPPUNIT_TEST_SUITE_END();
+
+  std::string file_;
+
+  void write(const std::string& text) { std::ofstream(file_) << text; }
+  Config read(const std::string& text, const Overrides& overrides = {}) {
+    write(text);
+    auto loaded = loadConfig(file_, overrides);
+    CPPUNIT_ASSERT_MESSAGE(loaded ? "" : loaded.error().detail, loaded.has_value());
+    return std::move(loaded->config);
+  }
+  std::string mistakeIn(const std::string& text) {
+    write(text);
+    const auto loaded = loadConfig(file_, {});
+    CPPUNIT_ASSERT_MESSAGE("no mistake seen in: " + text, !loaded.has_value());
+    return loaded.error().detail;
+  }
+  static void checkContains(const std::string& text, const std::string& part) {
+    CPPUNIT_ASSERT_MESSAGE("'" + part + "' is not in: " + text, text.find(part) != text.npos);
+  }
+
+ public:
+  void setUp() override {
+    char name[] = "/tmp/crossgate-config-XXXXXX";
+    ::close(mkstemp(name));
+    file_ = name;
+  }
+  void tearDown() override { unlink(file_.c_str()); }
+
+  void everyDefaultIsGood() {
+    const auto loaded = loadConfig("", {});
+    CPPUNIT_ASSERT_MESSAGE(loaded ? "" : loaded.error().detail, loaded.has_value());
+    CPPUNIT_ASSERT_EQUAL(256U, loaded->config.workers.max);
+  }
+  void everyOptionHasWords() {
+    for (const Option& option : optionTable()) {
+      CPPUNIT_ASSERT_MESSAGE(option.name, !option.help.empty() && !option.argument.empty());
+      CPPUNIT_ASSERT_MESSAGE(option.name, option.help.back() == '.');
+      CPPUNIT_ASSERT_MESSAGE(option.name, option.repeats || option.defaults.size() < 2);
+    }
+  }
+  void theFileIsRead() {
+    const Config config = read(
+        "# a comment\nuser = nobody\n[listen]\nsocks = 192.0.2.1:1080\n  socks = [2001:db8::1]:1081 # more\n"
+        "[workers]\nrelays = 1\n\n[resolver]\nprefer = ipv4-only\nnameserver = 192.0.2.53\n"
+        "nameserver = [2001:db8::53]:5353\n[timeout]\nhalf-closed = 7\n");
+    CPPUNIT_ASSERT_EQUAL(std::string("nobody"), config.user);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, config.listeners.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("[2001:db8::1]:1081"), config.listeners[1].endpoint.toString());
+    CPPUNIT_ASSERT_EQUAL(1U, config.workers.relays);
+    CPPUNIT_ASSERT(config.dial.prefer == Preference::ipv4Only);
+    CPPUNIT_ASSERT_EQUAL(std::string("192.0.2.53:53"), config.nameservers.at(0));
+    CPPUNIT_ASSERT_EQUAL(std::string("[2001:db8::53]:5353"), config.nameservers.at(1));
+    CPPUNIT_ASSERT(config.timeouts.relay.halfClosed == std::chrono::seconds(7));
+  }
+  void theCommandLineWins() {
+    const Config config = read("[listen]\nsocks = 192.0.2.1:1080\n[workers]\nmax = 9\nstart = 9\n",
+                               {{"listen.socks", "192.0.2.2:1"}, {"workers.max", "10"}});
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, config.listeners.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("192.0.2.2:1"), config.listeners[0].endpoint.toString());
+    CPPUNIT_ASSERT_EQUAL(10U, config.workers.max);
+  }
+  void aDumpIsAFileThatSaysTheSame() {
+    write("user = nobody\n[workers]\nmax = 77\n[access]\nrule = deny to 192.0.2.0/24\nrule = permit\n");
+    const auto first = loadConfig(file_, {});
+    std::ostringstream dumped;
+    dumpConfig(dumped, first->values);
+    write(dumped.str());
+    const auto second = loadConfig(file_, {});
+    CPPUNIT_ASSERT_MESSAGE(second ? "" : second.error().detail, second.has_value());
+    std::ostringstream again;
+    dumpConfig(again, second->values);
+    CPPUNIT_ASSERT_EQUAL(dumped.str(), again.str());
+    checkContains(dumped.str(), "max = 77");
+    checkContains(dumped.str(), "rule = deny to 192.0.2.0/24\nrule = permit\n");
+    for (const Option& option : optionTable()) {
+      checkContains(dumped.str(), option.name.substr(option.name.find('.') + 1) + " =");
+    }
+  }
+  void everyMistakeNamesFileLineAndKey() {
+    struct Row {
+      const char* text;
+      const char* line;
+      const char* words;
+    };
+    for (const Row& row : {
+             Row{"\n[workers]\nmaximum = 3\n", ":3: ", "workers.maximum"},
+             Row{"[workers]\nmax = many\n",
+                 ":2: ", "workers.max: 'many' is not a whole number from 1 to 4096"},
+             Row{"[workers]\nmax = 0\n", ":2: ", "workers.max"},
+             Row{"[workers]\nmax = 4097\n", ":2: ", "workers.max"},
+             Row{"[workers]\nmax = 12x\n", ":2: ", "workers.max"},
+             Row{"[workers]\nmax = 3\nmax = 4\n", ":3: ", "workers.max: given again; first at "},
+             Row{"[listen]\nsocks = 1080\n", ":2: ", "listen.socks"},
+             Row{"[listen]\nsocks = ::1:1080\n", ":2: ", "listen.socks"},
+             Row{"[resolver]\nprefer = best\n", ":2: ", "resolver.prefer: 'best' is none of ipv6, ipv4"},
+             Row{"[access]\nrule = permit\nrule = allow all\n", ":3: ", "access.rule"},
+             Row{"[external]\naddress = 192.0.2.1\naddress = 192.0.2.2\n",
+                 ":3: ", "external.address: a second ipv4"},
+             Row{"[timeout]\nidle = 0\n", ":2: ", "timeout.idle"},
+             Row{"what is this\n", ":1: ", "what is this"},
+             Row{"[nowhere]\nkey = 1\n", ":2: ", "nowhere.key"},
+         }) {
+      const std::string mistake = mistakeIn(row.text);
+      checkContains(mistake, file_ + row.line);
+      checkContains(mistake, row.words);
+    }
+  }
+  void allMistakesAreTold() {
+    const std::string mistakes = mistakeIn("[workers]\nmax = 0\nstart = no\n[log]\nlevel = loud\n");
+    for (const char* line : {":2: ", ":3: ", ":5: "}) checkContains(mistakes, file_ + line);
+  }
+  void aMissingFileIsAnError() {
+    const auto loaded = loadConfig("/nonexistent/crossgate.conf", {});
+    CPPUNIT_ASSERT(!loaded.has_value());
+    checkContains(loaded.error().detail, "/nonexistent/crossgate.conf");
+  }
+  void optionsThatContradictAreRefused() {
+    checkContains(mistakeIn("[workers]\nspare-min = 9\nspare-max = 3\n"), "workers.spare-min");
+    checkContains(mistakeIn("[workers]\nstart = 9\nmax = 3\n"), "workers.start");
+  }
+  void withoutAFileOnlyThisHostIsServed() {
+    const auto loaded = loadConfig("", {});
+    for (const ListenerConfig& listener : loaded->config.listeners) {
+      CPPUNIT_ASSERT(listener.endpoint.address.isLoopback());
+    }
+    const auto judged = [&](const char* client) {
+      const Subject subject{*Endpoint::parse(client), ""};
+      return loaded->config.access
+          .judgeAddress(subject, Command::connect, nullptr, *IpAddress::parse("198.51.100.1"), 80,
+                        [](const IpAddress&) { return false; })
+          .permitted;
+    };
+    CPPUNIT_ASSERT(judged("127.0.0.1:5000"));
+    CPPUNIT_ASSERT(judged("[::1]:5000"));
+    CPPUNIT_ASSERT(!judged("192.0.2.1:5000"));
+  }
+};
+CPPUNIT_TEST_SUITE_REGISTRATION(ConfigTest);
+
+}  // namespace
+}  // namespace crossgate

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// gateway/task and gateway/event_loop: waits, deadlines, and cancellation by destruction.
+#include "gateway/event_loop.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "t/Loop.h"
+
+namespace crossgate {
+namespace {
+
+using namespace std::chrono_literals;
+using test::runUntilDone;
+
+class EventLoopTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(EventLoopTest);
+  CPPUNIT_TEST(aTaskIsLazyAndGivesItsResult);
+  CPPUNIT_TEST(destroyingATaskDestroysWhatLivesInIt);
+  CPPUNIT_TEST(readableWakesWhenOctetsCome);
+  CPPUNIT_TEST(readableEndsAtItsDeadline);
+  CPPUNIT_TEST(readerAndWriterHaveDeadlinesOfTheirOwn);
+  CPPUNIT_TEST(aWaitThatIsDestroyedIsForgotten);
+  CPPUNIT_TEST(aWokenReaderMayDestroyTheSocket);
+  CPPUNIT_TEST(aSignalIsKeptForTheNextWait);
+  CPPUNIT_TEST(aSignalEndsAtItsDeadline);
+  CPPUNIT_TEST_SUITE_END();
+
+  EventLoop loop_;
+
+  struct Mark {
+    explicit Mark(bool& gone) : gone_(gone) {}
+    ~Mark() { gone_ = true; }
+    bool& gone_;
+  };
+
+  static Task<int> seven(bool& ran) {
+    ran = true;
+    co_return 7;
+  }
+  static Task<int> twice(bool& ran) { co_return 2 * co_await seven(ran); }
+  static Task<Wake> readableOf(Socket& socket, Deadline deadline) {
+    socket.blockedReading();
+    co_return co_await socket.readable(deadline);
+  }
+  static Task<Wake> writableOf(Socket& socket, Deadline deadline) {
+    socket.blockedWriting();
+    co_return co_await socket.writable(deadline);
+  }
+  static Task<void> holding(Socket& socket, bool& gone) {
+    const Mark mark(gone);
+    socket.blockedReading();
+    co_await socket.readable(never);
+  }
+  static Task<Wake> waiting(Signal& signal, Deadline deadline) { co_return co_await signal.wait(deadline); }
+  static void ignore(void*) noexcept {}
+
+ public:
+  void aTaskIsLazyAndGivesItsResult() {
+    bool ran = false;
+    Task<int> task = twice(ran);
+    CPPUNIT_ASSERT(!ran);
+    CPPUNIT_ASSERT_EQUAL(14, test::run(loop_, std::move(task)));
+  }
+  void destroyingATaskDestroysWhatLivesInIt() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    bool gone = false;
+    {
+      Task<void> task = holding(socket, gone);
+      task.start(&ignore, nullptr);
+      CPPUNIT_ASSERT(!gone);
+    }
+    CPPUNIT_ASSERT(gone);
+  }
+  void readableWakesWhenOctetsCome() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    test::sendText(ours, "x");
+    CPPUNIT_ASSERT(test::run(loop_, readableOf(socket, in(5s))) == Wake::ready);
+  }
+  void readableEndsAtItsDeadline() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    const auto begun = Clock::now();
+    CPPUNIT_ASSERT(test::run(loop_, readableOf(socket, begun + 30ms)) == Wake::timedOut);
+    CPPUNIT_ASSERT(Clock::now() >= begun + 30ms);
+  }
+  void readerAndWriterHaveDeadlinesOfTheirOwn() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    Task<Wake> reader = readableOf(socket, in(20ms));
+    reader.start(&ignore, nullptr);
+    CPPUNIT_ASSERT(test::run(loop_, writableOf(socket, in(5s))) == Wake::ready);
+    const Deadline patience = in(5s);
+    while (!reader.done() && Clock::now() < patience) loop_.turn();
+    CPPUNIT_ASSERT(reader.done() && reader.result() == Wake::timedOut);
+  }
+  void aWaitThatIsDestroyedIsForgotten() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    bool gone = false;
+    {
+      Task<void> task = holding(socket, gone);
+      task.start(&ignore, nullptr);
+    }
+    test::sendText(ours, "x");
+    // Nobody waits any more; the next reader sees that octets are there.
+    CPPUNIT_ASSERT(test::run(loop_, readableOf(socket, in(5s))) == Wake::ready);
+  }
+  void aWokenReaderMayDestroyTheSocket() {
+    auto [ours, theirs] = test::tcpPair();
+    auto socket = std::make_unique<Socket>(loop_, std::move(theirs));
+    bool gone = false;
+    Task<void> reader = holding(*socket, gone);
+    reader.start([](void* owned) noexcept { static_cast<std::unique_ptr<Socket>*>(owned)->reset(); },
+                 &socket);
+    test::sendText(ours, "x");
+    const Deadline patience = in(5s);
+    while (socket && Clock::now() < patience) loop_.turn();
+    CPPUNIT_ASSERT(!socket);
+  }
+  void aSignalIsKeptForTheNextWait() {
+    Signal signal(loop_);
+    signal.notify();
+    CPPUNIT_ASSERT(test::run(loop_, waiting(signal, in(5s))) == Wake::ready);
+    CPPUNIT_ASSERT(test::run(loop_, waiting(signal, in(10ms))) == Wake::timedOut);
+  }
+  void aSignalEndsAtItsDeadline() {
+    Signal signal(loop_);
+    CPPUNIT_ASSERT(test::run(loop_, waiting(signal, in(10ms))) == Wake::timedOut);
+  }
+};
+CPPUNIT_TEST_SUITE_REGISTRATION(EventLoopTest);
+
+}  // namespace
+}  // namespace crossgate
