@@ -179,6 +179,16 @@ Judgement AccessRules::judgeName(const Subject& subject, Command command, const 
   return denied("no rule permits it");
 }
 
+Judgement AccessRules::judgeDelegated(const Subject& subject, Command command, const std::string& name,
+                                      std::uint16_t port) const {
+  const std::tm local = localNow();
+  for (const AccessRule& rule : rules_) {
+    if (!rule.concerns(subject, command, local) || rule.to.match(&name, nullptr, port) == Match::no) continue;
+    return rule.permit ? permittedBy(&rule) : deniedBy(rule);
+  }
+  return denied("no rule permits the name, and a hop will resolve it");
+}
+
 Judgement AccessRules::judgeAddress(const Subject& subject, Command command, const std::string* name,
                                     const IpAddress& address, std::uint16_t port,
                                     const IsOwnAddress& isOwn) const {

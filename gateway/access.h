@@ -91,6 +91,9 @@ class AccessRules {
   /// Before resolution: denied when no address the name may have could be permitted.
   Judgement judgeName(const Subject& subject, Command command, const std::string& name,
                       std::uint16_t port) const;
+  /// A name that somebody else resolves: what rules say of its addresses is out of reach.
+  Judgement judgeDelegated(const Subject& subject, Command command, const std::string& name,
+                           std::uint16_t port) const;
   /// One address: a literal (`name` null) or what a name resolved to.
   Judgement judgeAddress(const Subject& subject, Command command, const std::string* name,
                          const IpAddress& address, std::uint16_t port, const IsOwnAddress& isOwn) const;

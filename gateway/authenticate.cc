@@ -32,6 +32,7 @@ Task<Result<void>> userpass(LoginDesk& desk, Stream& client, Inbox& inbox, const
   who.user = credentials->user;
   LoginRequest login{std::move(credentials->user), std::move(credentials->password), source};
   const auto verdict = co_await unlessPeerLeaves(client, inbox, desk.ask(login, deadline));
+  if (who.keepPassword && verdict && *verdict == LoginVerdict::accepted) who.password = login.password;
   wipe(login.password);
   if (!verdict && verdict.error().failure == Failure::peerGone) co_return verdict.error();
 

@@ -45,6 +45,15 @@ Result<void> authorize(const Authorization& asked) {
                   name);
 }
 
+Result<void> authorizeDelegated(const Authorization& asked) {
+  const std::string* name = asked.destination.name();
+  if (name == nullptr) return authorize(asked);
+  const Judgement judgement =
+      asked.rules.judgeDelegated(asked.subject, asked.command, *name, asked.destination.port);
+  if (auto concluded = conclude(asked, judgement, *name); !concluded) return concluded;
+  return asked.claims.claim(*judgement.rule, asked.subject);
+}
+
 Admit admission(const Authorization& asked) {
   return [&asked](const IpAddress& address) { return judge(asked, address); };
 }

@@ -29,6 +29,10 @@ Result<void> authorizeCommand(const Authorization& asked);
 /// The verdict before resolution.  An address is judged here for good, a name only as a name.
 Result<void> authorize(const Authorization& asked);
 
+/// The verdict where a hop will resolve the name: its addresses are not judged here, so only a rule that
+/// permits the name itself will do.
+Result<void> authorizeDelegated(const Authorization& asked);
+
 /// The verdict on each address the destination's name resolves to; `asked` outlives the result.
 Admit admission(const Authorization& asked);
 

@@ -199,6 +199,14 @@ Result<void> resolveGroups(Config& config) {
   return {};
 }
 
+Result<void> addRoute(Config& config, const Given& given) {
+  auto route = Route::parse(given.value);
+  if (!route) return route.error();
+  route->place = given.place;
+  config.routes.add(*std::move(route));
+  return {};
+}
+
 Result<void> addNameserver(Config& config, const Given& given) {
   auto endpoint = Endpoint::parse(given.value);
   if (!endpoint) {
@@ -491,6 +499,61 @@ std::vector<Option> makeTable() {
        "Users that rules may name by a group. A group that is not listed here is one of the system, whose "
        "members are read at the start and at a reload.",
        addGroup},
+      {"route.via",
+       "ROUTE",
+       {},
+       true,
+       "direct|HOP [HOP ...] [| HOP ...] [to PATTERN] [from PATTERN] [command LIST] [user LIST] [resolve here] "
+       "[login pass|pass-clear] [balance order|least|hash] [pipeline yes|no]. Which requests go through further "
+       "gateways; the first route that matches decides, and where none does the destination is dialled from "
+       "here. A hop is socks5://, socks4:// or socks4a://, or with +tls (socks5+tls://), "
+       "then user:password@ or @FILE@ where it wants them, then HOST:PORT. Hops in a row are tunnelled "
+       "one through the other; | stands between alternatives.",
+       addRoute,
+       maskSecrets},
+      {"route.timeout",
+       "SECONDS",
+       {"10"},
+       false,
+       "For a hop to be connected to, and to say anything (1 to 3600).",
+       seconds(MEMBER(route.timeout), 1, 3600)},
+      {"route.down",
+       "SECONDS",
+       {"30"},
+       false,
+       "A hop that failed is avoided for this long, where there is another way (1 to 604800).",
+       seconds(MEMBER(route.down))},
+      {"route.gateways",
+       "N",
+       {"8"},
+       false,
+       "Gateways that a request may pass, this one included; one that has passed as many goes round in "
+       "circles (1 to 31).",
+       number(MEMBER(route.mostGateways), 1, 31)},
+      {"route.ca",
+       "FILE",
+       {},
+       false,
+       "The CAs that sign the certificates of hops by TLS (PEM). Without it: those of the system.",
+       text(MEMBER(route.tls.ca))},
+      {"route.certificate",
+       "FILE",
+       {},
+       false,
+       "The certificate shown to hops that ask for one (PEM).",
+       text(MEMBER(route.tls.certificate))},
+      {"route.key",
+       "FILE",
+       {},
+       false,
+       "Its private key (PEM, not encrypted). Without this option it is in the file of the certificate.",
+       text(MEMBER(route.tls.key))},
+      {"route.udp",
+       "YESNO",
+       {"no"},
+       false,
+       "Whether UDP may go through hops by TLS, which does not protect datagrams (yes, no).",
+       yesNo(MEMBER(route.udp))},
       {"resolver.nameserver",
        "ADDRESS[:PORT]",
        {},
@@ -653,7 +716,8 @@ class FileReader {
     } catch (const po::unknown_option& error) {
       mistake(place + ": unknown key '" + error.get_option_name() + "'");
     } catch (const po::error&) {
-      mistake(place + ": not a [section], not key = value: " + line.substr(first == line.npos ? 0 : first));
+      mistake(place + ": not a [section], not key = value: " +
+              maskSecrets(line.substr(first == line.npos ? 0 : first)));
     }
   }
 
@@ -765,7 +829,8 @@ void dumpConfig(std::ostream& out, const EffectiveValues& values) {
     if (found == values.end() || found->second.empty())
       out << "# " << key << " =\n";
     else
-      for (const Given& given : found->second) out << key << " = " << given.value << '\n';
+      for (const Given& given : found->second)
+        out << key << " = " << (option.shown ? option.shown(given.value) : given.value) << '\n';
   }
 }
 

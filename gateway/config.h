@@ -26,6 +26,7 @@
 #include "gateway/gss_level.h"
 #include "gateway/log.h"
 #include "gateway/relay.h"
+#include "gateway/route.h"
 #include "gateway/tls_config.h"
 #include "lib/address.h"
 #include "lib/pattern.h"
@@ -89,6 +90,8 @@ struct Config {
   std::vector<AccessRule> rules;                        ///< moved into `access` once complete
   std::map<std::string, std::set<std::string>> groups;  ///< of [access], by name
   AccessRules access;
+  RouteTable routes;
+  RouteOptions route;
   std::vector<std::string> nameservers;
   DialOptions dial;
   BindOptions bind;
@@ -113,6 +116,8 @@ struct Option {
   bool repeats = false;
   std::string help;
   std::function<Result<void>(Config&, const Given&)> assign;
+  /// How the value is shown, where it holds a secret.
+  std::function<std::string(std::string_view)> shown = {};
 };
 const std::vector<Option>& optionTable();
 

@@ -29,6 +29,7 @@
 
 namespace crossgate {
 
+class HopBoard;
 class Log;
 class RuleLedger;
 struct Config;
@@ -67,6 +68,7 @@ struct WorkerStart {
   int questions;     ///< for the auth helper (auth_protocol.h); -1 where there is none
   int gssQuestions;  ///< for the GSSAPI helper (gss_protocol.h); -1 where there is none
   RuleLedger& ledger;
+  HopBoard& hops;
 };
 
 /// The life of a worker process; returns when its work is done.

@@ -12,6 +12,8 @@ namespace crossgate {
 struct Identity {
   std::string user;  ///< empty: nobody in particular
   socks5::Method method = socks5::Method::none;
+  bool keepPassword = false;  ///< because a route passes logins on
+  std::string password;       ///< of `userpass`, where it is to be kept; no log ever shows it
 };
 
 }  // namespace crossgate

@@ -5,8 +5,8 @@
 
 namespace crossgate {
 
-Task<Result<socks5::Method>> negotiate(Stream& client, Inbox& inbox,
-                                       std::span<const socks5::Method> acceptable, Deadline deadline) {
+Task<Result<Negotiated>> negotiate(Stream& client, Inbox& inbox, std::span<const socks5::Method> acceptable,
+                                   Deadline deadline) {
   const auto greeting = co_await receive(client, inbox, socks5::decodeGreeting, deadline);
   if (!greeting) co_return greeting.error();
 
@@ -21,7 +21,7 @@ Task<Result<socks5::Method>> negotiate(Stream& client, Inbox& inbox,
   if (method == socks5::Method::noAcceptable) {
     co_return Error{Failure::denied, "the client offers no method that it may use"};
   }
-  co_return method;
+  co_return Negotiated{method, passedGateways(*greeting)};
 }
 
 }  // namespace crossgate

@@ -9,9 +9,14 @@
 
 namespace crossgate {
 
+struct Negotiated {
+  socks5::Method method = socks5::Method::none;
+  unsigned passedGateways = 0;  ///< by the client's request, as it tells
+};
+
 /// Chooses the first of `acceptable` that the client offers and tells it.  Failure::denied when there is
 /// none (the client has been told FF), malformed for octets that are no greeting.
-Task<Result<socks5::Method>> negotiate(Stream& client, Inbox& inbox,
-                                       std::span<const socks5::Method> acceptable, Deadline deadline);
+Task<Result<Negotiated>> negotiate(Stream& client, Inbox& inbox, std::span<const socks5::Method> acceptable,
+                                   Deadline deadline);
 
 }  // namespace crossgate

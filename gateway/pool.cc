@@ -42,6 +42,7 @@ Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<Log> log, Servi
       services_(std::move(services)),
       scoreboard_(config_->workers.max, config_->workers.relays),
       ledger_(config_->workers.max, config_->workers.relays, config_->access.haveLimits()),
+      hops_(config_->workers.max, config_->routes.hopCount(), config_->route.down),
       authHelper_("auth helper", config_->auth.offers(socks5::Method::userpass), *config_, *log_,
                   services_.authHelperMain, services_.forkChild),
       gssHelper_("GSSAPI helper", config_->auth.offers(socks5::Method::gssapi), *config_, *log_,
@@ -196,7 +197,7 @@ bool Pool::spawn() {
 
   const pid_t pid = services_.forkChild({theirs.get(), authHelper_.questions(), gssHelper_.questions()}, [&] {
     services_.workerMain({*config_, *log_, scoreboard_, index, std::move(theirs), services_.wakeMaster,
-                          authHelper_.questions(), gssHelper_.questions(), ledger_});
+                          authHelper_.questions(), gssHelper_.questions(), ledger_, hops_});
   });
   const int error = errno;
   if (pid < 0) {
@@ -282,6 +283,7 @@ bool Pool::reap(pid_t pid, int status) {
   }
   noteDeath(*found, normal);
   ledger_.wipe(index);
+  hops_.wipe(index);
   retire(index);
   std::erase(outboxes_, index);  // what it was not sent is lost with it
   *found = Worker{};

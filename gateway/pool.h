@@ -20,6 +20,7 @@
 #include "gateway/config.h"
 #include "gateway/handover.h"
 #include "gateway/helper_process.h"
+#include "gateway/hop_board.h"
 #include "gateway/log.h"
 #include "gateway/rule_ledger.h"
 #include "gateway/scoreboard.h"
@@ -109,6 +110,7 @@ class Pool {
   Services services_;
   Scoreboard scoreboard_;
   RuleLedger ledger_;
+  HopBoard hops_;
   HelperProcess authHelper_;
   HelperProcess gssHelper_;
   std::vector<Worker> workers_;

@@ -4,12 +4,9 @@
 #include <algorithm>
 
 #include "gateway/associate.h"
-#include "gateway/bind.h"
-#include "gateway/dial.h"
 #include "gateway/gss_stream.h"
 #include "gateway/negotiate.h"
 #include "gateway/proxy_header.h"
-#include "gateway/resolve.h"
 #include "gateway/secrets.h"
 #include "gateway/socket_owner.h"
 #include "gateway/tls_stream.h"
@@ -39,7 +36,11 @@ Session::Session(Services& services, Client client, std::string id)
   record_.client = client.peer.unmapped();
 }
 
-Session::~Session() { account(services_.log, record_); }
+Session::~Session() {
+  if (outbound_) record_.route = outbound_->text();
+  account(services_.log, record_);
+  wipe(record_.who.password);
+}
 
 Task<void> Session::run() {
   Result<void> outcome = co_await begin();
@@ -124,10 +125,12 @@ Task<Result<void>> Session::identify(Deadline deadline) {
       co_return Result<void>{};
     co_return Error{Failure::denied, "SOCKS4 knows no authentication, and the client needs one"};
   }
-  const auto method = co_await negotiate(*client_, inbox_, offered, deadline);
-  if (!method) co_return method.error();
-  record_.who.method = *method;
-  if (*method == socks5::Method::gssapi) co_return co_await identifyByGss(deadline);
+  const auto agreed = co_await negotiate(*client_, inbox_, offered, deadline);
+  if (!agreed) co_return agreed.error();
+  record_.who.method = agreed->method;
+  record_.who.keepPassword = services_.config.routes.passesLogins();
+  passedGateways_ = agreed->passedGateways;
+  if (agreed->method == socks5::Method::gssapi) co_return co_await identifyByGss(deadline);
   co_return co_await authenticate(services_.loginDesk, *client_, inbox_, record_.client.address, record_.who,
                                   deadline);
 }
@@ -162,9 +165,11 @@ Result<void> Session::judge() {
                                claims_,
                                services_.log,
                                record_.id});
-  // What an association asks for is known datagram by datagram.
-  if (request_.command == Command::udp) return authorizeCommand(*asked_);
-  return authorize(*asked_);
+  Outbound::Passenger passenger{{}, passedGateways_};
+  if (record_.who.method == socks5::Method::userpass)
+    passenger.login = socks5::Credentials{record_.who.user, record_.who.password};
+  outbound_.emplace(services_, *asked_, std::move(passenger));
+  return outbound_->authorize();
 }
 
 Task<Result<void>> Session::serve() {
@@ -179,25 +184,18 @@ Task<Result<void>> Session::serve() {
 }
 
 Task<Result<void>> Session::connect() {
-  const Config& config = services_.config;
   auto server = co_await unlessPeerLeaves(*client_, inbox_,
-                                          dial(services_.resolver, config.dial, request_.destination,
-                                               admission(*asked_), in(config.timeouts.connect)));
+                                          outbound_->connect(in(services_.config.timeouts.connect)));
   if (!server) co_return server.error();
   co_return co_await relayWith(*server, server->local);
 }
 
 Task<Result<void>> Session::bind() {
   const Config& config = services_.config;
-  BindSetting setting{services_.resolver,
-                      config.bind,
-                      config.dial.prefer,
-                      {config.dial.sourceV4, config.dial.sourceV6},
-                      localEndpoint(client_->socket().fd()).value_or(Endpoint{}).address,
-                      admission(*asked_),
-                      [this](const Endpoint& from) { logStranger(from); }};
+  const IpAddress clientSide = localEndpoint(client_->socket().fd()).value_or(Endpoint{}).address;
+  const auto onStranger = [this](const Endpoint& from) { logStranger(from); };
   auto rendezvous = co_await unlessPeerLeaves(
-      *client_, inbox_, listenFor(std::move(setting), request_.destination, in(config.timeouts.connect)));
+      *client_, inbox_, outbound_->listen(clientSide, onStranger, in(config.timeouts.connect)));
   if (!rendezvous) co_return rendezvous.error();
   if (auto told = co_await tell((*rendezvous)->place()); !told) co_return told;
   owesReply_ = true;  // the second one
@@ -233,28 +231,12 @@ Task<Result<void>> Session::associate() {
   auto association = Association::open(services_.loop, services_.config.associate, local,
                                        record_.client.address, request_.destination, listener_.owner, counts);
   if (!association) co_return association.error();
-  DirectDatagrams destination(datagramSetting(), counts);
+  auto destination = co_await unlessPeerLeaves(*client_, inbox_, outbound_->associate(counts));
+  if (!destination) co_return destination.error();
   if (auto told = co_await tell((*association)->place()); !told) co_return told;
   record_.result = "relaying";
-  record_.result = toString(co_await (*association)->serve(*client_, inbox_, destination));
+  record_.result = toString(co_await (*association)->serve(*client_, inbox_, **destination));
   co_return Result<void>{};
-}
-
-DatagramSetting Session::datagramSetting() {
-  const Config& config = services_.config;
-  const auto about = [this](const Destination& destination) {
-    Authorization asked = *asked_;
-    asked.destination = destination;
-    return asked;
-  };
-  return {services_.resolver,
-          config.dial.prefer,
-          {config.dial.sourceV4, config.dial.sourceV6},
-          config.datagramPeers,
-          [about](const Destination& destination) { return authorize(about(destination)); },
-          [about](const Destination& destination, const IpAddress& address) {
-            return admission(about(destination))(address);
-          }};
 }
 
 Task<Result<void>> Session::resolveName() {
@@ -262,11 +244,8 @@ Task<Result<void>> Session::resolveName() {
   // A SOCKS4 reply has no room for an IPv6 address.
   const Preference prefer =
       request_.version == SocksVersion::socks4 ? Preference::ipv4Only : services_.config.dial.prefer;
-  Task<Result<Destination>> work =
-      request_.reverse
-          ? resolveReverse(services_.resolver, request_.destination, deadline)
-          : resolve(services_.resolver, prefer, request_.destination, admission(*asked_), deadline);
-  const auto found = co_await unlessPeerLeaves(*client_, inbox_, std::move(work));
+  const auto found = co_await unlessPeerLeaves(*client_, inbox_,
+                                               outbound_->resolve(request_.reverse, prefer, deadline));
   if (!found) co_return found.error();
   if (const IpAddress* address = found->address()) record_.address = Endpoint{*address, found->port};
   if (auto told = co_await tell(*found); !told) co_return told;

@@ -9,33 +9,15 @@
 #include <memory>
 
 #include "gateway/account.h"
-#include "gateway/authenticate.h"
 #include "gateway/authorize.h"
-#include "gateway/config.h"
 #include "gateway/connection.h"
-#include "gateway/direct_datagrams.h"
-#include "gateway/gss_accept.h"
 #include "gateway/handover.h"
-#include "gateway/own_addresses.h"
-#include "gateway/pipe_pool.h"
+#include "gateway/outbound.h"
 #include "gateway/request.h"
-#include "gateway/resolver.h"
+#include "gateway/services.h"
 #include "gateway/stream.h"
 
 namespace crossgate {
-
-/// What the sessions of a worker share.
-struct Services {
-  EventLoop& loop;
-  const Config& config;
-  const Log& log;
-  Resolver& resolver;
-  PipePool& pipes;
-  OwnAddresses& ownAddresses;
-  LoginDesk& loginDesk;
-  GssDesk& gssDesk;
-  RulePage& rules;
-};
 
 class Session {
  public:
@@ -59,7 +41,6 @@ class Session {
   Task<Result<void>> connect();
   Task<Result<void>> bind();
   Task<Result<void>> associate();
-  DatagramSetting datagramSetting();
   Task<Result<void>> resolveName();
   Task<Result<void>> relayWith(Connection& server, Endpoint bound);
   Task<Result<void>> tell(Destination bound);
@@ -75,6 +56,8 @@ class Session {
   bool owesReply_ = false;  // the client waits for the outcome of its request
   RuleClaims claims_;
   std::optional<Authorization> asked_;  // the request as the rules see it
+  std::optional<Outbound> outbound_;
+  unsigned passedGateways_ = 0;         // before this one
   unsigned strangers_ = 0;              // peers that a BIND has turned away
   RelayRecord record_;
 };

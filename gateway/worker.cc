@@ -26,7 +26,8 @@ class Worker {
         loginDesk_(loop_, start_.questions),
         gssDesk_(loop_, start_.gssQuestions),
         rules_(start_.ledger, start_.index),
-        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_, loginDesk_, gssDesk_, rules_},
+        hops_(start_.hops, start_.index),
+        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_, loginDesk_, gssDesk_, rules_, hops_},
         orders_(loop_, start_.orders.get(), EV_READ | EV_PERSIST, &Worker::onOrders, this) {
     orders_.add();
   }
@@ -132,6 +133,7 @@ class Worker {
   LoginDesk loginDesk_;
   GssDesk gssDesk_;
   RulePage rules_;
+  HopPage hops_;
   Services services_;
   Event orders_;
   std::list<Running> sessions_;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "lib/socks5.h"
 
+#include <algorithm>
+
 namespace crossgate::socks5 {
 namespace {
 
 constexpr std::uint8_t credentialsVersion = 1;  // RFC 1929, section 2
 constexpr std::uint8_t gssVersion = 1;          // RFC 1961, section 3
+constexpr unsigned passedBase = 0xc0;
 
 enum class AddressType : std::uint8_t { ipv4 = 1, domainName = 3, ipv6 = 4 };
 
@@ -104,6 +107,20 @@ Failure failureOf(ReplyCode code) noexcept {
     case ReplyCode::generalFailure: return Failure::general;
   }
   return Failure::general;
+}
+
+Method passedMethod(unsigned gateways) noexcept {
+  return Method{static_cast<std::uint8_t>(passedBase + std::min(gateways, maxPassedGateways))};
+}
+
+unsigned passedGateways(const Greeting& greeting) noexcept {
+  unsigned most = 0;
+  for (const Method method : greeting.methods) {
+    const auto number = static_cast<unsigned>(method);
+    if (number > passedBase && number <= passedBase + maxPassedGateways)
+      most = std::max(most, number - passedBase);
+  }
+  return most;
 }
 
 Decoded<Greeting> decodeGreeting(Reader& in) {

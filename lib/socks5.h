@@ -58,6 +58,14 @@ struct Greeting {
 Decoded<Greeting> decodeGreeting(Reader& in);
 void encode(const Greeting& greeting, Octets& out);
 
+/// SOCKS has no hop counter, so gateways tell each other how many a request has passed by a private method
+/// (RFC 1928, section 3: X'80' to X'FE') that is offered beside the others and never chosen; a server that does
+/// not know it passes it over.
+inline constexpr unsigned maxPassedGateways = 31;
+Method passedMethod(unsigned gateways) noexcept;
+/// 0 when the greeting tells none.
+unsigned passedGateways(const Greeting& greeting) noexcept;
+
 /// The server's choice (RFC 1928, section 3).
 struct MethodSelection {
   Method method = Method::noAcceptable;

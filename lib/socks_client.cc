@@ -86,6 +86,8 @@ void SocksClient::writeGreeting() {
   socks5::Greeting greeting;
   if (options_.credentials) greeting.methods.push_back(socks5::Method::userpass);
   if (!options_.credentials || !options_.pipeline) greeting.methods.push_back(socks5::Method::none);
+  if (options_.passedGateways > 0)
+    greeting.methods.push_back(socks5::passedMethod(options_.passedGateways));
   encode(greeting, out_);
 }
 

@@ -33,6 +33,8 @@ class SocksClient {
     /// SOCKS5: offers userpass, and only userpass when pipelining.  SOCKS4: the user id.
     std::optional<socks5::Credentials> credentials;
     bool pipeline = false;
+    /// SOCKS5: how many gateways the request has passed, told to the server when it is not 0.
+    unsigned passedGateways = 0;
   };
 
   /// An Error says what the dialect cannot carry: unsupportedCommand (SOCKS4 knows CONNECT and BIND),

@@ -55,6 +55,7 @@ class Socks5Test : public CppUnit::TestFixture {
   CPPUNIT_TEST(gssFrameOf65535Octets);
   CPPUNIT_TEST(gssFrameRefused);
   CPPUNIT_TEST(failuresAndReplyCodes);
+  CPPUNIT_TEST(gatewaysPassed);
   CPPUNIT_TEST(methodNames);
   CPPUNIT_TEST_SUITE_END();
 
@@ -315,6 +316,22 @@ class Socks5Test : public CppUnit::TestFixture {
     for (int i = 0; i <= static_cast<int>(Failure::invalid); ++i) {
       CPPUNIT_ASSERT(replyCodeOf(static_cast<Failure>(i)) != ReplyCode::succeeded);
     }
+  }
+
+  // SOCKS has no hop counter; ours is a private method among the others.
+  void gatewaysPassed() {
+    const auto passedBy = [](std::vector<Method> methods) {
+      Greeting greeting;
+      greeting.methods = std::move(methods);
+      return passedGateways(greeting);
+    };
+    CPPUNIT_ASSERT_EQUAL(0U, passedBy({Method::none, Method::userpass}));
+    CPPUNIT_ASSERT_EQUAL(0U, passedBy({Method{0xc0}, Method{0xe0}, Method{0xff}}));
+    for (const unsigned count : {1U, 7U, maxPassedGateways}) {
+      CPPUNIT_ASSERT_EQUAL(count, passedBy({Method::none, passedMethod(count)}));
+    }
+    CPPUNIT_ASSERT_EQUAL(maxPassedGateways, passedBy({passedMethod(1000)}));
+    CPPUNIT_ASSERT_EQUAL(5U, passedBy({passedMethod(5), Method::none, passedMethod(2)}));
   }
 
   void methodNames() {

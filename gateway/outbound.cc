@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/outbound.h"
+
+#include <algorithm>
+
+#include "gateway/bind.h"
+#include "gateway/dial.h"
+#include "gateway/resolve.h"
+
+namespace crossgate {
+namespace {
+
+// After these another address of the same name may do better.
+bool isOfOneAddress(Failure failure) {
+  return failure == Failure::refused || failure == Failure::hostUnreachable ||
+         failure == Failure::networkUnreachable || failure == Failure::timedOut;
+}
+
+}  // namespace
+
+Outbound::Outbound(Services& services, const Authorization& asked, Passenger passenger)
+    : services_(services),
+      asked_(asked),
+      route_(services.config.routes.find(asked.subject, asked.command, asked.destination)) {
+  const bool answeredHere = route_ != nullptr && route_->resolveHere && asked.command == Command::resolve;
+  if (route_ == nullptr || route_->isDirect() || answeredHere) return;
+  chain_.emplace(chainSetting(std::move(passenger)), *route_);
+}
+
+ChainSetting Outbound::chainSetting(Passenger passenger) {
+  return {services_.resolver,
+          services_.config.dial,
+          services_.config.route,
+          *services_.config.secrets,
+          services_.hops,
+          services_.log,
+          asked_.relay,
+          [this](const Endpoint& endpoint) { return isOurs(endpoint); },
+          std::move(passenger.login),
+          passenger.passedGateways};
+}
+
+bool Outbound::isOurs(const Endpoint& endpoint) const {
+  const auto& listeners = services_.config.listeners;
+  return std::any_of(listeners.begin(), listeners.end(), [&](const ListenerConfig& listener) {
+    const IpAddress& at = listener.endpoint.address;
+    return listener.endpoint.port == endpoint.port &&
+           (at == endpoint.address || (at.isUnspecified() && services_.ownAddresses.contains(endpoint.address)));
+  });
+}
+
+Result<void> Outbound::authorize() const {
+  // What an association asks for is known datagram by datagram.
+  if (asked_.command == Command::udp) return authorizeCommand(asked_);
+  if (chain_ && !route_->resolveHere) return authorizeDelegated(asked_);
+  return crossgate::authorize(asked_);
+}
+
+Task<Result<Connection>> Outbound::connect(Deadline deadline) {
+  const Config& config = services_.config;
+  if (!chain_) {
+    co_return co_await dial(services_.resolver, config.dial, asked_.destination, admission(asked_), deadline);
+  }
+  if (route_->resolveHere && asked_.destination.name() != nullptr)
+    co_return co_await connectToResolved(deadline);
+  co_return co_await chain_->connect(asked_.destination, deadline);
+}
+
+// The last hop gets the addresses of the name, one after the other.
+Task<Result<Connection>> Outbound::connectToResolved(Deadline deadline) {
+  const auto found = co_await lookUp(services_.resolver, std::get<std::string>(asked_.destination.host),
+                                     services_.config.dial.prefer, admission(asked_), deadline);
+  if (!found) co_return found.error();
+  Error last;
+  for (const IpAddress& address : found->addresses) {
+    Destination destination{address, asked_.destination.port};
+    auto connected = co_await chain_->connect(std::move(destination), deadline);
+    if (connected || !isOfOneAddress(connected.error().failure)) co_return connected;
+    last = connected.error();
+    if (Clock::now() >= deadline) break;
+  }
+  co_return last;
+}
+
+Task<Result<std::unique_ptr<Rendezvous>>> Outbound::listen(IpAddress clientSide,
+                                                           std::function<void(const Endpoint&)> onStranger,
+                                                           Deadline deadline) {
+  if (chain_) co_return co_await chain_->listen(asked_.destination, deadline);
+  const Config& config = services_.config;
+  BindSetting setting{services_.resolver,
+                      config.bind,
+                      config.dial.prefer,
+                      {config.dial.sourceV4, config.dial.sourceV6},
+                      clientSide,
+                      admission(asked_),
+                      std::move(onStranger)};
+  co_return co_await listenFor(std::move(setting), asked_.destination, deadline);
+}
+
+Task<Result<Destination>> Outbound::resolve(bool reverse, Preference prefer, Deadline deadline) {
+  if (chain_) {
+    socks5::Request request{reverse ? socks5::Command::resolvePtr : socks5::Command::resolve,
+                            asked_.destination};
+    co_return co_await chain_->resolve(std::move(request), deadline);
+  }
+  if (reverse) co_return co_await resolveReverse(services_.resolver, asked_.destination, deadline);
+  co_return co_await crossgate::resolve(services_.resolver, prefer, asked_.destination, admission(asked_),
+                                        deadline);
+}
+
+Task<Result<std::unique_ptr<DestinationSide>>> Outbound::associate(DatagramCounts& counts) {
+  if (chain_) co_return Error{Failure::unsupportedCommand, "a chain carries no UDP yet"};
+  co_return std::unique_ptr<DestinationSide>(std::make_unique<DirectDatagrams>(datagramSetting(), counts));
+}
+
+DatagramSetting Outbound::datagramSetting() {
+  const Config& config = services_.config;
+  const auto about = [this](const Destination& destination) {
+    Authorization asked = asked_;
+    asked.destination = destination;
+    return asked;
+  };
+  return {services_.resolver,
+          config.dial.prefer,
+          {config.dial.sourceV4, config.dial.sourceV6},
+          config.datagramPeers,
+          [about](const Destination& destination) { return crossgate::authorize(about(destination)); },
+          [about](const Destination& destination, const IpAddress& address) {
+            return admission(about(destination))(address);
+          }};
+}
+
+}  // namespace crossgate
