@@ -23,7 +23,7 @@ for page in "${pages[@]}"; do
   if have "$page: mandoc" mandoc; then
     equal "$page: mandoc -Tlint has nothing to say" "" "$(mandoc -Tlint "./$page" 2>&1)"
   fi
-  refute "$page: nothing is left to put in" grep -n '@[A-Za-z_]*@' "./$page"
+  refute "$page: nothing is left to put in" grep -En '@(OPTIONS|VERSION|[a-z]+dir)@' "./$page"
 done
 
 # ---- they tell every option ----------------------------------------------------------------------
