@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <map>
 
 #include "lib/fd.h"
 
@@ -94,6 +96,23 @@ std::optional<IpAddress> kernelSource(const IpAddress& destination) {
   if (!probe || connect(probe.get(), reinterpret_cast<sockaddr*>(&storage), length) != 0) return std::nullopt;
   const auto local = localEndpoint(probe.get());
   return local ? std::optional(local->address) : std::nullopt;
+}
+
+std::optional<IpAddress> recentSource(const IpAddress& destination) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::size_t mostRemembered = 256;
+  constexpr std::chrono::seconds memory{1};
+  struct Answer {
+    std::optional<IpAddress> source;
+    Clock::time_point until;
+  };
+  static std::map<IpAddress, Answer> answers;
+  const auto now = Clock::now();
+  if (const auto known = answers.find(destination); known != answers.end() && now < known->second.until) {
+    return known->second.source;
+  }
+  if (answers.size() >= mostRemembered) answers.clear();
+  return (answers[destination] = {kernelSource(destination), now + memory}).source;
 }
 
 void orderByRfc6724(std::vector<IpAddress>& destinations, const SourceOf& sourceOf) {

@@ -22,6 +22,16 @@ Error errorOf(int status, const std::string& asked) {
   }
 }
 
+// Where c-ares would look, in that order: f, the hosts file; b, the name servers.
+std::string lookupsOf(ares_channel channel) {
+  ares_options options{};
+  int mask = 0;
+  if (ares_save_options(channel, &options, &mask) != ARES_SUCCESS) return "";
+  std::string lookups = options.lookups != nullptr ? options.lookups : "";
+  ares_destroy_options(&options);
+  return lookups;
+}
+
 }  // namespace
 
 Resolver::Resolver(EventLoop& loop, std::vector<std::string> nameservers)
@@ -30,22 +40,37 @@ Resolver::Resolver(EventLoop& loop, std::vector<std::string> nameservers)
 Resolver::~Resolver() = default;
 
 ares_channel Resolver::channel() {
-  if (channel_) return channel_.get();
-  static std::once_flag once;
-  std::call_once(once, [] { ares_library_init(ARES_LIB_INIT_ALL); });
+  if (!channel_) openChannel();
+  return channel_.get();
+}
 
+ares_channel Resolver::initialize(Resolver* self, const char* lookups) {
+  std::string copy = lookups;
   ares_options options{};
   options.sock_state_cb = &Resolver::onSocketState;
-  options.sock_state_cb_data = this;
+  options.sock_state_cb_data = self;
+  options.lookups = copy.data();
   ares_channel opened = nullptr;
-  if (ares_init_options(&opened, &options, ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) return nullptr;
-  channel_.reset(opened);
-  if (!nameservers_.empty()) {
-    std::string list;
-    for (const std::string& server : nameservers_) list += (list.empty() ? "" : ",") + server;
-    if (ares_set_servers_ports_csv(opened, list.c_str()) != ARES_SUCCESS) channel_.reset();
-  }
-  return channel_.get();
+  const int mask = ARES_OPT_SOCK_STATE_CB | (copy.empty() ? 0 : ARES_OPT_LOOKUPS);
+  return ares_init_options(&opened, &options, mask) == ARES_SUCCESS ? opened : nullptr;
+}
+
+void Resolver::openChannel() {
+  static std::once_flag once;
+  std::call_once(once, [] { ares_library_init(ARES_LIB_INIT_ALL); });
+  channel_.reset(initialize(this, ""));
+  // c-ares reads the hosts file anew for each question: where it comes first, that is ours to do.
+  hostsFirst_ = channel_ && lookupsOf(channel_.get()).starts_with("fb");
+  if (hostsFirst_) channel_.reset(initialize(this, "b"));
+  if (!channel_ || nameservers_.empty()) return;
+  std::string list;
+  for (const std::string& server : nameservers_) list += (list.empty() ? "" : ",") + server;
+  if (ares_set_servers_ports_csv(channel_.get(), list.c_str()) != ARES_SUCCESS) channel_.reset();
+}
+
+HostsFile* Resolver::hosts() {
+  (void)channel();
+  return hostsFirst_ ? &hosts_ : nullptr;
 }
 
 void Resolver::onSocketState(void* self, int fd, int readable, int writable) noexcept {
@@ -84,6 +109,10 @@ void Resolver::rearmTimer() {
 
 Lookup::Lookup(Resolver& resolver, const std::string& name, bool ipv4, bool ipv6, Signal& changed)
     : name_(name), changed_(changed) {
+  if (HostsFile* hosts = resolver.hosts(); hosts != nullptr && take(hosts->addressesOf(name), ipv4, ipv6)) {
+    changed_.notify();
+    return;
+  }
   if (ipv6) ask(resolver, name, Family::ipv6);
   if (ipv4) ask(resolver, name, Family::ipv4);
   resolver.rearmTimer();
@@ -93,6 +122,17 @@ Lookup::~Lookup() {
   for (Part& part : parts_) {
     if (part.query != nullptr) part.query->owner = nullptr;
   }
+}
+
+// What the hosts file knows; false where that is nothing of the families that are wanted.
+bool Lookup::take(const std::vector<IpAddress>& known, bool ipv4, bool ipv6) {
+  bool any = false;
+  for (const IpAddress& address : known) {
+    if (!(address.isV4() ? ipv4 : ipv6)) continue;
+    part(address.family()).addresses.push_back({address, 0});
+    any = true;
+  }
+  return any;
 }
 
 void Lookup::ask(Resolver& resolver, const std::string& name, Family family) {
@@ -139,6 +179,13 @@ Error Lookup::failure() const {
 
 ReverseLookup::ReverseLookup(Resolver& resolver, const IpAddress& address, Signal& answered)
     : address_(address.toString()), answered_(answered) {
+  if (HostsFile* hosts = resolver.hosts()) {
+    if (auto known = hosts->nameOf(address); known && isValidName(*known)) {
+      name_ = *std::move(known);
+      answered_.notify();
+      return;
+    }
+  }
   const ares_channel channel = resolver.channel();
   if (channel == nullptr) {
     status_ = ARES_ENOMEM;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Resolver: names to addresses through c-ares on the worker's event loop, so that a slow name server
-// stalls nobody.  One per worker.
+// Resolver: names to addresses through the hosts file and c-ares, on the worker's event loop, so that a slow
+// name server stalls nobody.  One per worker.
+//
+// The hosts file comes first where the system's configuration says so (nsswitch.conf: "hosts: files dns"), and
+// what it says of a name is all that is said.
 //
 // A Lookup asks for A and AAAA at once and tells its Signal as each answer comes, because RFC 8305
 // begins to dial before both are there.  Destroying a Lookup gives up interest in the answers.
@@ -17,6 +20,7 @@
 #include <vector>
 
 #include "gateway/event_loop.h"
+#include "gateway/hosts_file.h"
 #include "lib/address.h"
 #include "lib/result.h"
 
@@ -48,6 +52,9 @@ class Resolver {
   };
 
   ares_channel channel();  // null when c-ares refuses; opened at the first name
+  void openChannel();
+  static ares_channel initialize(Resolver* self, const char* lookups);
+  HostsFile* hosts();  // null where it does not come first
   void watch(int fd, bool readable, bool writable);
   void rearmTimer();
   static void onSocketState(void* self, int fd, int readable, int writable) noexcept;
@@ -56,6 +63,8 @@ class Resolver {
 
   EventLoop& loop_;
   std::vector<std::string> nameservers_;
+  HostsFile hosts_;
+  bool hostsFirst_ = false;  // known once the channel is open
   std::map<int, std::unique_ptr<Event>> events_;  // c-ares's own sockets
   Event timer_;
   std::unique_ptr<std::remove_pointer_t<ares_channel>, AresChannelDeleter>
@@ -90,6 +99,7 @@ class Lookup {
     std::vector<ResolvedAddress> addresses;
     Query* query = nullptr;
   };
+  bool take(const std::vector<IpAddress>& known, bool ipv4, bool ipv6);
   void ask(Resolver& resolver, const std::string& name, Family family);
   static void onAnswer(void* query, int status, int timeouts, ares_addrinfo* answer) noexcept;
 
