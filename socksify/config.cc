@@ -54,13 +54,25 @@ Result<std::optional<std::string>> readFile(const std::string& path, bool secret
 }
 
 Result<void> setGateway(Config& config, std::string_view value) {
+  static constexpr struct {
+    std::string_view begin;
+    bool tls;
+  } schemes[] = {{"tls://", true}, {"socks5://", false}};
+  config.tls = false;
+  for (const auto& scheme : schemes) {
+    if (!value.starts_with(scheme.begin)) continue;
+    config.tls = scheme.tls;
+    value.remove_prefix(scheme.begin.size());
+    break;
+  }
+  const std::string usual = config.tls ? ":1081" : ":1080";
   const bool hasPort = value.rfind(':') != value.npos && value.find(':') == value.rfind(':');
   const bool bracketed = value.starts_with('[') && value.find("]:") != value.npos;
   std::string text(value);
   if (!hasPort && !bracketed)
     text = (IpAddress::parse(value) && value.find(':') != value.npos && value[0] != '[')
-               ? "[" + text + "]:1080"
-               : text + ":1080";
+               ? "[" + text + "]" + usual
+               : text + usual;
   auto destination = Destination::parse(text);
   if (!destination) return destination.error();
   if (destination->port == 0) return wrong("'" + text + "' has port 0");
@@ -83,6 +95,13 @@ Result<void> setPasswordFile(Config& config, std::string_view value) {
   if (!*text) return wrong(std::string(value) + ": no such file");
   return setCredential(config, trimmed(std::string_view(**text).substr(0, (*text)->find('\n'))),
                        &socks5::Credentials::password);
+}
+
+// Programs change their folder; the path must not depend on it.
+Result<void> setPath(std::string& path, std::string_view value) {
+  if (!value.empty() && !value.starts_with('/')) return wrong("'" + std::string(value) + "' does not begin with /");
+  path = value;
+  return {};
 }
 
 Result<void> addDirect(Config& config, std::string_view value) {
@@ -131,6 +150,7 @@ Result<void> setWord(T& member, std::string_view value, const Word<T> (&words)[N
 }
 
 constexpr Word<bool> yesOrNo[] = {{"yes", true}, {"no", false}};
+constexpr Word<bool> authWords[] = {{"userpass", false}, {"gssapi", true}};
 constexpr Word<LookupFamily> families[] = {
     {"ipv4", LookupFamily::ipv4}, {"ipv6", LookupFamily::ipv6}, {"both", LookupFamily::both}};
 constexpr Word<Resolve> resolves[] = {{"trust", Resolve::trust}, {"check", Resolve::check}};
@@ -147,14 +167,36 @@ Result<void> setTimeout(Config& config, std::string_view value) {
   return {};
 }
 
+Result<void> addVia(Config& config, std::string_view value) {
+  const auto isControl = [](unsigned char c) { return c < ' ' && c != '\t'; };
+  if (std::any_of(value.begin(), value.end(), isControl)) return wrong("holds a control character");
+  if (!value.empty()) config.via.emplace_back(value);
+  return {};
+}
+
 using View = std::string_view;
 constexpr ConfigOption options[] = {
-    {"gateway", "", "The Gateway, host:port (port 1080 when left out).", setGateway},
+    {"gateway", "",
+     "The Gateway, host:port (port 1080 when left out); tls://host:port (port 1081) is reached inside TLS, its "
+     "certificate checked for that name.",
+     setGateway},
     {"user", "", "The user name for the Gateway.",
      [](Config& c, View v) { return setCredential(c, v, &socks5::Credentials::user); }},
     {"password", "", "The password for the Gateway; password-file keeps it apart.",
      [](Config& c, View v) { return setCredential(c, v, &socks5::Credentials::password); }},
     {"password-file", "", "A file with mode 0600 whose first line is the password.", setPasswordFile},
+    {"auth", "userpass",
+     "How the Gateway is told who this is: userpass, if there is a user, or gssapi, with your Kerberos ticket.",
+     [](Config& c, View v) { return setWord(c.gssapi, v, authWords); }},
+    {"ca", "", "For tls://, a file of the CAs that sign the Gateway's certificate; without it the system's.",
+     [](Config& c, View v) { return setPath(c.ca, v); }},
+    {"certificate", "", "For tls://, a file with the certificate to show where the Gateway asks for one.",
+     [](Config& c, View v) { return setPath(c.certificate, v); }},
+    {"key", "", "Its private key; without it the key is in the certificate's file.",
+     [](Config& c, View v) { return setPath(c.key, v); }},
+    {"via", "",
+     "A route for some destinations that comes before the Gateway, as `via` of crossgate.conf; may repeat.",
+     addVia},
     {"direct", "", "A pattern of destinations that are reached without the Gateway; may repeat.", addDirect},
     {"fake-ipv4", "0.0.0.0/8", "The range that IPv4 fakes are taken from.",
      [](Config& c, View v) { return setRange(c.fakeIpv4, v, Family::ipv4); }},
@@ -217,6 +259,19 @@ Result<void> readEnvironment(Config& config) {
   return {};
 }
 
+// Where socksify has started a private gateway, which speaks to the Gateway and knows the password.
+Result<void> takePrivateGateway(Config& config) {
+  const std::string relay = environment("SOCKSIFY_RELAY");
+  if (!config.needsPrivateGateway() || relay.empty()) return {};
+  const auto endpoint = Endpoint::parse(relay);
+  if (!endpoint) return wrong("environment: SOCKSIFY_RELAY: '" + relay + "' is no address and port");
+  config.gatewayHost = endpoint->address.toString();
+  config.gatewayPort = endpoint->port;
+  config.credentials.reset();
+  config.relayed = true;
+  return {};
+}
+
 std::string personalConfig() {
   if (const std::string base = environment("XDG_CONFIG_HOME"); base.starts_with('/'))
     return base + "/socksify.conf";
@@ -273,6 +328,7 @@ Result<Config> loadConfig() {
   if (config.credentials && config.credentials->user.empty()) {
     return wrong("a password is given without a user: set user, or SOCKS5_USER");
   }
+  if (auto taken = takePrivateGateway(config); !taken) return taken.error();
   return config;
 }
 

@@ -44,6 +44,13 @@ enum class BindRule : std::uint8_t { automatic, always, never };
 struct Config {
   std::string gatewayHost;  ///< empty: none was given
   std::uint16_t gatewayPort = 1080;
+  bool tls = false;     ///< to the Gateway
+  bool gssapi = false;  ///< how the Gateway is told who this is
+  std::string ca;       ///< of TLS: files; empty: the system's CAs, and no certificate
+  std::string certificate;
+  std::string key;
+  std::vector<std::string> via;  ///< routes of the private gateway, as they were written
+  bool relayed = false;          ///< `gatewayHost` is the private gateway, which stands already
   std::optional<socks5::Credentials> credentials;
   std::vector<Pattern> direct;
   FakeRange fakeIpv4;
@@ -59,6 +66,8 @@ struct Config {
   /// With every default of the option table in place.
   Config();
 
+  /// Whether the way to the Gateway is more than the Socks Lib speaks; see private_gateway.h.
+  bool needsPrivateGateway() const noexcept { return tls || gssapi || !via.empty(); }
   bool isDirect(const std::string* name, const IpAddress* address, std::uint16_t port) const;
 };
 

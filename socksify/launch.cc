@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // socksify-launch: the part of socksify that a shell script can't do.
 //
-//     socksify-launch run LIBRARY PROGRAM [ARG...]   becomes PROGRAM, socksified
-//     socksify-launch doctor [HOST:PORT]             says what works between here and the Gateway
+//     socksify-launch run LIBRARY CROSSGATE PROGRAM [ARG...]   becomes PROGRAM, socksified
+//     socksify-launch doctor CROSSGATE [HOST:PORT]   says what works between here and the Gateway
 //     socksify-launch options                        the keys of the config, for people and the manual
 //
 // `run` checks the config and the program first, so that nothing starts that would not go through the
 // Gateway, and makes the tree's memory (tree_memory.h).  Then it becomes the program itself: process
-// id, signals, job control and exit code need no help.  A janitor stays behind, in nobody's way, and
-// removes the memory's file when the last process of the tree has gone.
+// id, signals, job control and exit code need no help.  A janitor stays behind (janitor.h), which also keeps
+// the private gateway where the way to the Gateway needs one: CROSSGATE is the program that it is.
 //
 // Exit codes of its own are those of env(1): 125 socksify failed, 126 PROGRAM can't be socksified or
 // run, 127 there is no PROGRAM.
@@ -30,6 +30,8 @@
 #include "socksify/ask_gateway.h"
 #include "socksify/config.h"
 #include "socksify/executable.h"
+#include "socksify/janitor.h"
+#include "socksify/private_gateway.h"
 #include "socksify/real.h"
 #include "socksify/socks_lib.h"
 #include "socksify/tree_memory.h"
@@ -70,48 +72,6 @@ std::string makeMemory() {
   return {};
 }
 
-// A write lease is granted to the only one who has a file open or mapped: then nobody uses it any more.
-bool isLast(int fd) noexcept {
-  if (::fcntl(fd, F_SETLEASE, F_WRLCK) == 0) return true;
-  return errno != EAGAIN;  // a file system without leases: the end of the program has to do
-}
-
-[[noreturn]] void keepHouse(const std::string& path, int program) {
-  constexpr int firstNap = 200, longestNap = 10000;  // milliseconds
-  pollfd ended{program, POLLIN, 0};
-  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) continue;
-  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  for (int nap = firstNap; fd >= 0 && !isLast(fd); nap = std::min(nap * 2, longestNap))
-    ::poll(nullptr, 0, nap);
-  ::unlink(path.c_str());
-  ::_exit(0);
-}
-
-// The janitor is no child of the program's (which may wait for all of those), not of its session, and
-// holds none of its descriptors, or a pipeline would wait for it.
-bool startJanitor(const std::string& path) {
-  const int program = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
-  if (program < 0) return false;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::setsid();
-    if (const pid_t grandchild = ::fork(); grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
-    constexpr int kept = 3;
-    if (::dup2(program, kept) < 0 || ::chdir("/") != 0) ::_exit(1);
-    ::close_range(kept + 1, ~0U, 0);
-    const int null = ::open("/dev/null", O_RDWR);
-    for (int fd = 0; fd < kept; ++fd) ::dup2(null, fd);
-    sigset_t all;
-    sigfillset(&all);
-    ::sigprocmask(SIG_SETMASK, &all, nullptr);
-    keepHouse(path, kept);
-  }
-  int status = 1;
-  if (child > 0) ::waitpid(child, &status, 0);
-  ::close(program);
-  return child > 0 && status == 0;
-}
-
 // ---- run ----------------------------------------------------------------------------------------
 
 void preload(const char* library) {
@@ -122,7 +82,16 @@ void preload(const char* library) {
   ::setenv("LD_PRELOAD", list.c_str(), 1);
 }
 
-int run(const char* library, char** command) {
+Household householdOf(const Config& config, const std::string& memory, const char* gateway) {
+  if (!config.needsPrivateGateway()) return {memory, {}, {}, false};
+  return {memory, gateway, privateConfig(config, ::geteuid()), config.verbose};
+}
+
+void announcePrivateGateway(std::uint16_t port) {
+  ::setenv("SOCKSIFY_RELAY", ("127.0.0.1:" + std::to_string(port)).c_str(), 1);
+}
+
+int run(const char* library, const char* gateway, char** command) {
   auto config = loadConfig();
   if (!config) return complain(failed, config.error().detail);
   if (config->gatewayHost.empty()) {
@@ -139,10 +108,12 @@ int run(const char* library, char** command) {
   const std::string memory = makeMemory();
   if (memory.empty())
     return complain(failed, "no shared memory for the mapping table: " + std::string(std::strerror(errno)));
-  if (!startJanitor(memory)) {
+  const auto port = startJanitor(householdOf(*config, memory, gateway));
+  if (!port) {
     ::unlink(memory.c_str());
-    return complain(failed, "cannot start the process that cleans up: " + std::string(std::strerror(errno)));
+    return complain(failed, port.error().detail);
   }
+  if (*port != 0) announcePrivateGateway(*port);
   ::setenv("SOCKSIFY_TABLE", memory.c_str(), 1);
   preload(library);
   ::execv(path.c_str(), command);
@@ -180,18 +151,46 @@ std::string explain(const Error& error) {
   }
 }
 
-int doctor(const char* target) {
+// The gateway's name, its address and the way to it, as far as the Socks Lib itself goes it.
+bool checkWay(const Config& config) {
+  auto addresses = SocksLib::get().gatewayAddresses();
+  const std::string gateway = config.gatewayHost + ", port " + std::to_string(config.gatewayPort);
+  if (!reportStep(addresses.has_value(),
+                  "address of the gateway " + gateway + (addresses ? "" : ": " + addresses.error().detail)))
+    return false;
+  return std::count_if(addresses->begin(), addresses->end(), checkReachable) > 0;
+}
+
+// Why the private gateway could not do what it was asked for last; empty when it has not said.
+std::string lastComplaint(PrivateGateway* gateway) {
+  std::string reason;
+  if (gateway == nullptr || gateway->log() < 0) return reason;
+  // Its line is written when the conversation has ended, a moment after the answer.
+  constexpr int patience = 3000;
+  pollfd ready{gateway->log(), POLLIN, 0};
+  ::poll(&ready, 1, patience);
+  gateway->readLog([&](std::string_view line) {
+    if (const std::string why = reasonIn(line); !why.empty()) reason = ": " + why;
+  });
+  return reason;
+}
+
+int doctor(const char* crossgate, const char* target) {
   auto config = loadConfig();
   if (!reportStep(config.has_value(), "config" + (config ? "" : ": " + config.error().detail))) return 1;
   if (!reportStep(!config->gatewayHost.empty(), "a gateway is given")) return 1;
-  SocksLib& lib = SocksLib::get();
-  auto addresses = lib.gatewayAddresses();
-  const std::string gateway = config->gatewayHost + ", port " + std::to_string(config->gatewayPort);
-  if (!reportStep(addresses.has_value(),
-                  "address of the gateway " + gateway + (addresses ? "" : ": " + addresses.error().detail)))
+  std::optional<PrivateGateway> gateway;
+  if (config->needsPrivateGateway()) {
+    auto started = PrivateGateway::start(crossgate, privateConfig(*config, ::geteuid()));
+    if (!reportStep(started.has_value(),
+                    "private gateway to " + config->gatewayHost + (started ? "" : ": " + started.error().detail)))
+      return 1;
+    gateway.emplace(*std::move(started));
+    announcePrivateGateway(gateway->port());
+  } else if (!checkWay(*config)) {
     return 1;
-  const auto reachable = std::count_if(addresses->begin(), addresses->end(), checkReachable);
-  if (reachable == 0) return 1;
+  }
+  PrivateGateway* between = gateway ? &*gateway : nullptr;
   auto destination = Destination::parse(target);
   if (!destination) return complain(failed, destination.error().detail);
   if (destination->name() != nullptr) {
@@ -201,11 +200,12 @@ int doctor(const char* target) {
                "name " + *destination->name() +
                    (address  ? " is " + address->bound.hostText()
                     : unable ? ": the gateway can't tell names alone, which does not matter"
-                             : ": " + explain(address.error())));
+                             : ": " + explain(address.error()) + lastComplaint(between)));
   }
   const auto reply = askGateway({socks5::Command::connect, *destination});
-  return reportStep(reply.has_value(), "connection to " + destination->toString() + " through the gateway" +
-                                           (reply ? "" : ": " + explain(reply.error())))
+  return reportStep(reply.has_value(),
+                    "connection to " + destination->toString() + " through the gateway" +
+                        (reply ? "" : ": " + explain(reply.error()) + lastComplaint(between)))
              ? 0
              : 1;
 }
@@ -221,8 +221,11 @@ int printOptions() {
 
 static int launch(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
-  if (mode == "run" && argc > 3) return run(argv[2], argv + 3);
-  if (mode == "doctor" && argc <= 3) return doctor(argc == 3 ? argv[2] : "example.com:80");
+  // That of a tree we may be in ourselves is not ours.
+  ::unsetenv("SOCKSIFY_RELAY");
+  if (mode == "run" && argc > 4) return run(argv[2], argv[3], argv + 4);
+  if (mode == "doctor" && (argc == 3 || argc == 4))
+    return doctor(argv[2], argc == 4 ? argv[3] : "example.com:80");
   if (mode == "options" && argc == 2) return printOptions();
   return complain(failed, "socksify-launch is for the use of socksify");
 }

@@ -17,7 +17,7 @@ namespace {
 constinit std::atomic<pid_t> self{0};
 
 constexpr const char* variableNames[] = {"LD_PRELOAD",      "SOCKSIFY_TABLE",   "SOCKSIFY_CONF",
-                                         "SOCKSIFY_DIRECT", "SOCKSIFY_VERBOSE", "SOCKS5_SERVER",
+                                         "SOCKSIFY_DIRECT", "SOCKSIFY_VERBOSE", "SOCKSIFY_RELAY", "SOCKS5_SERVER",
                                          "SOCKS5_USER",     "SOCKS5_PASSWD"};
 constinit const char* variables[std::size(variableNames) + 1] = {};
 

@@ -53,6 +53,7 @@ SocksLib::SocksLib() : hostName_(ownHostName()) {
   if (auto config = loadConfig(); config) {
     config_ = *std::move(config);
     if (config_.gatewayHost.empty()) trouble_ = "no gateway is configured; set SOCKS5_SERVER=host:port";
+    if (config_.needsPrivateGateway() && !config_.relayed) trouble_ = "the way to the gateway was lost: run socksify";
   } else {
     trouble_ = config.error().detail;
   }

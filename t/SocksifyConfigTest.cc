@@ -9,6 +9,7 @@
 #include <map>
 
 #include "socksify/config.h"
+#include "socksify/private_gateway.h"
 
 using namespace crossgate;
 using namespace crossgate::socksify;
@@ -26,6 +27,8 @@ class SocksifyConfigTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(everyKeyTakesAValueAndRefusesNonsense);
   CPPUNIT_TEST(errorsNameFileLineAndKey);
   CPPUNIT_TEST(gatewaysAreTakenWithAndWithoutPort);
+  CPPUNIT_TEST(aPrivateGatewayTakesTheGatewaysPlace);
+  CPPUNIT_TEST(whatAPrivateGatewayIsTold);
   CPPUNIT_TEST(directPatternsAddUp);
   CPPUNIT_TEST(commentsEndLinesButNotPasswords);
   CPPUNIT_TEST(aPasswordFileMustBePrivate);
@@ -53,6 +56,11 @@ class SocksifyConfigTest : public CppUnit::TestFixture {
     const std::string secret = write("/secret", "pw\n", 0600);
     const std::map<std::string, std::pair<std::string, std::string>> samples = {
         {"gateway", {"gw.example:1081", "gw:99999"}},
+        {"auth", {"gssapi", "none"}},
+        {"ca", {"/etc/ca.pem", "ca.pem"}},
+        {"certificate", {"/etc/me.pem", "me.pem"}},
+        {"key", {"/etc/me.key", "./me.key"}},
+        {"via", {"direct to *.lan", "direct\x01"}},
         {"user", {"alice", std::string(256, 'u')}},
         {"password", {"s3cret", std::string(256, 'p')}},
         {"password-file", {secret, "/nonexistent"}},
@@ -87,18 +95,62 @@ class SocksifyConfigTest : public CppUnit::TestFixture {
       const char* text;
       const char* host;
       int port;
-    } rows[] = {{"gw.example", "gw.example", 1080},          {"gw.example:9050", "gw.example", 9050},
-                {"2001:db8::1", "2001:db8::1", 1080},        {"[2001:db8::1]", "2001:db8::1", 1080},
-                {"[2001:db8::1]:9050", "2001:db8::1", 9050}, {"192.0.2.1", "192.0.2.1", 1080}};
+      bool tls = false;
+    } rows[] = {{"gw.example", "gw.example", 1080},
+                {"gw.example:9050", "gw.example", 9050},
+                {"2001:db8::1", "2001:db8::1", 1080},
+                {"[2001:db8::1]", "2001:db8::1", 1080},
+                {"[2001:db8::1]:9050", "2001:db8::1", 9050},
+                {"192.0.2.1", "192.0.2.1", 1080},
+                {"socks5://gw.example", "gw.example", 1080},
+                {"tls://gw.example", "gw.example", 1081, true},
+                {"tls://[2001:db8::1]:9050", "2001:db8::1", 9050, true}};
     for (const auto& row : rows) {
       Config config;
       CPPUNIT_ASSERT_EQUAL(std::string(),
                            messageOf(parseConfig(config, std::string("gateway=") + row.text, "F")));
       CPPUNIT_ASSERT_EQUAL(std::string(row.host), config.gatewayHost);
       CPPUNIT_ASSERT_EQUAL(row.port, int{config.gatewayPort});
+      CPPUNIT_ASSERT_EQUAL(row.tls, config.tls);
+      CPPUNIT_ASSERT_EQUAL(row.tls, config.needsPrivateGateway());
     }
   }
 
+  void aPrivateGatewayTakesTheGatewaysPlace() {
+    ::setenv("SOCKS5_SERVER", "tls://gw.example", 1);
+    ::setenv("SOCKS5_USER", "alice", 1);
+    ::setenv("SOCKSIFY_RELAY", "127.0.0.1:40000", 1);
+    const auto config = loadConfig();
+    ::setenv("SOCKS5_SERVER", "gw.example", 1);
+    const auto plain = loadConfig();
+    ::setenv("SOCKS5_SERVER", "tls://gw.example", 1);
+    ::setenv("SOCKSIFY_RELAY", "nonsense", 1);
+    const auto broken = loadConfig();
+    ::unsetenv("SOCKSIFY_RELAY");
+    const auto alone = loadConfig();
+    CPPUNIT_ASSERT(config && config->relayed && !config->credentials);
+    CPPUNIT_ASSERT_EQUAL(std::string("127.0.0.1"), config->gatewayHost);
+    CPPUNIT_ASSERT_EQUAL(40000, int{config->gatewayPort});
+    CPPUNIT_ASSERT(plain && !plain->relayed && plain->gatewayHost == "gw.example");
+    CPPUNIT_ASSERT(!broken);
+    CPPUNIT_ASSERT(alone && !alone->relayed && alone->needsPrivateGateway());
+  }
+  void whatAPrivateGatewayIsTold() {
+    Config config;
+    CPPUNIT_ASSERT_EQUAL(std::string(), messageOf(parseConfig(config,
+                                                              "gateway = tls://[2001:db8::1]:9050\nuser = a@b:c\n"
+                                                              "password = p%\nca = /ca.pem\nvia = direct to *.lan\n",
+                                                              "F")));
+    const std::string told = privateConfig(config, 1000);
+    for (const char* line : {"socks = 127.0.0.1:0 owner 1000\n",
+                             "via = direct to *.lan\nvia = socks5+tls://a%40b%3Ac:p%25@[2001:db8::1]:9050\n",
+                             "ca = /ca.pem\n"}) {
+      CPPUNIT_ASSERT_MESSAGE(told, told.find(line) != told.npos);
+    }
+    config.gssapi = true;
+    CPPUNIT_ASSERT(privateConfig(config, 0).find("via = socks5+tls+gssapi://[2001:db8::1]:9050\n") !=
+                   std::string::npos);
+  }
   void directPatternsAddUp() {
     Config config;
     CPPUNIT_ASSERT(parseConfig(config, "direct = *.lan\ndirect = 10.0.0.0/8:22\n", "F"));
