@@ -156,6 +156,7 @@ constexpr Word<LookupFamily> families[] = {
 constexpr Word<Resolve> resolves[] = {{"trust", Resolve::trust}, {"check", Resolve::check}};
 constexpr Word<BindRule> bindRules[] = {
     {"auto", BindRule::automatic}, {"always", BindRule::always}, {"never", BindRule::never}};
+constexpr Word<Unprotected> unprotecteds[] = {{"refuse", Unprotected::refuse}, {"run", Unprotected::run}};
 
 Result<void> setTimeout(Config& config, std::string_view value) {
   long seconds = 0;
@@ -211,6 +212,10 @@ constexpr ConfigOption options[] = {
      "When listening means the Gateway's BIND: auto (the data connection of active FTP and its kin), always "
      "or never.",
      [](Config& c, View v) { return setWord(c.bind, v, bindRules); }},
+    {"unprotected", "refuse",
+     "Programs within the tree that can't be socksified (static, written in Go, setuid): refuse does not "
+     "start them; run does, and they go direct.",
+     [](Config& c, View v) { return setWord(c.unprotected, v, unprotecteds); }},
     {"udp", "yes", "Carry UDP through the Gateway (yes), or refuse it (no).",
      [](Config& c, View v) { return setWord(c.udp, v, yesOrNo); }},
     {"pipeline", "no", "Send the whole request at once, which saves a round trip; not every server takes it.",

@@ -41,6 +41,9 @@ enum class Resolve : std::uint8_t { trust, check };
 /// the Gateway and binds a socket to that connection's own address, as an active FTP client does.
 enum class BindRule : std::uint8_t { automatic, always, never };
 
+/// What exec does with a program that the Socks Lib can't be loaded into.
+enum class Unprotected : std::uint8_t { refuse, run };
+
 struct Config {
   std::string gatewayHost;  ///< empty: none was given
   std::uint16_t gatewayPort = 1080;
@@ -58,6 +61,7 @@ struct Config {
   LookupFamily family = LookupFamily::both;
   Resolve resolve = Resolve::trust;
   BindRule bind = BindRule::automatic;
+  Unprotected unprotected = Unprotected::refuse;
   bool udp = true;
   bool pipeline = false;
   std::chrono::seconds timeout{60};

@@ -266,11 +266,15 @@ int connectSocket(int fd, const sockaddr* address, socklen_t length) {
   if (!peer) return real().connect(fd, address, length);
   const int type = socketOption(fd, SO_TYPE);
   const int domain = socketOption(fd, SO_DOMAIN);
-  // An address of IPv4 on an IPv6 socket and the reverse, and what is no socket: the kernel's own error.
-  if (domain != toAf(peer->address.family())) return real().connect(fd, address, length);
+  const bool ofFamily = domain == toAf(peer->address.family());
+  // A datagram socket of IPv6 may be connected to an address of IPv4.
+  const bool widened = type == SOCK_DGRAM && domain == AF_INET6 && !ofFamily;
+  // An address of the wrong family, and what is no socket: the kernel's own error.
+  if (!ofFamily && !widened) return real().connect(fd, address, length);
   const int before = errno;
-  const int result = type == SOCK_STREAM ? connectStream(fd, address, length, *peer)
-                                         : connectDatagram(fd, address, length, *peer);
+  const Endpoint seen = widened ? Endpoint{peer->address.mapped(), peer->port} : *peer;
+  const int result = type == SOCK_STREAM ? connectStream(fd, address, length, seen)
+                                         : connectDatagram(fd, address, length, seen);
   if (result == 0) errno = before;
   return result;
 }

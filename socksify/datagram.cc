@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Datagrams: every call that sends or receives one.  A datagram to a destination behind the Gateway
+// Datagrams on their way out and in.  A datagram to a destination behind the Gateway
 // gets the header of RFC 1928, section 7, and goes to the relay of the socket's association; what comes
 // from there loses its header, and the program sees who sent it.  A datagram to the program's own
 // loopback or to a `direct` destination goes as it is.  What can't be carried is refused (ENETUNREACH).
@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -35,12 +36,6 @@ int fail(int error) noexcept {
   return -1;
 }
 
-bool isInternet(const void* address, socklen_t length) noexcept {
-  if (address == nullptr || length < sizeof(sa_family_t)) return false;
-  const auto family = static_cast<const sockaddr*>(address)->sa_family;
-  return family == AF_INET || family == AF_INET6;
-}
-
 // A message's parts, with room for a header before them.
 std::vector<iovec> withHeader(void* header, std::size_t octets, const msghdr& message) {
   std::vector<iovec> parts;
@@ -48,6 +43,15 @@ std::vector<iovec> withHeader(void* header, std::size_t octets, const msghdr& me
   parts.push_back({header, octets});
   parts.insert(parts.end(), message.msg_iov, message.msg_iov + message.msg_iovlen);
   return parts;
+}
+
+// UDP_SEGMENT makes several datagrams of one message, of which only the first would have the header.
+bool asksForSegments(const msghdr& message) noexcept {
+  auto& whole = const_cast<msghdr&>(message);
+  for (cmsghdr* one = CMSG_FIRSTHDR(&whole); one != nullptr; one = CMSG_NXTHDR(&whole, one)) {
+    if (one->cmsg_level == SOL_UDP && one->cmsg_type == UDP_SEGMENT) return true;
+  }
+  return false;
 }
 
 // ---- the socket and the relay's family ----------------------------------------------------------
@@ -111,6 +115,7 @@ ssize_t sendThroughRelay(int fd, const msghdr& message, int flags, Association& 
                                                                      : errnoOf(relay.error().failure));
   }
   if (message.msg_iovlen >= maxParts) return fail(EMSGSIZE);
+  if (asksForSegments(message)) return fail(EINVAL);
   Octets header;
   encode(socks5::UdpHeader{0, destination}, header);
   std::vector<iovec> parts = withHeader(header.data(), header.size(), message);
@@ -144,27 +149,16 @@ ssize_t sendMessage(int fd, const msghdr& message, int flags, const Endpoint& to
   return sendThroughRelay(fd, message, flags, *association, to, route.destination);
 }
 
-enum class Next : std::uint8_t { plain, done };
-
-// A message with an address in it.  Next::plain: it is for the C library, as `message` is by then.
-Next sendNamed(int fd, msghdr& message, int& flags, ssize_t& result) {
-  const auto to = Endpoint::from(static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
-  if (!to) return Next::plain;
-  const int type = socketOption(fd, SO_TYPE);
-  if (type == SOCK_STREAM) {
-    if ((flags & MSG_FASTOPEN) == 0) return Next::plain;
-    flags &= ~MSG_FASTOPEN;
-    result = connectSocket(fd, static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
-    message.msg_name = nullptr;
-    message.msg_namelen = 0;
-    return result == 0 ? Next::plain : Next::done;
-  }
-  if (type < 0) return Next::plain;
-  result = sendMessage(fd, message, flags, *to);
-  return Next::done;
+// The destination in a message to an IPv4 or IPv6 socket.  The kernel takes AF_UNSPEC for AF_INET there.
+std::optional<Endpoint> destinationOf(const msghdr& message) noexcept {
+  sockaddr_storage storage{};
+  const socklen_t length = std::min<socklen_t>(message.msg_namelen, sizeof storage);
+  std::memcpy(&storage, message.msg_name, length);
+  if (storage.ss_family == AF_UNSPEC) storage.ss_family = AF_INET;
+  return Endpoint::from(reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
-// A message without: it goes to the peer of connect().
+// A message without an address: it goes to the peer of connect().
 Next sendUnnamed(int fd, const msghdr& message, int flags, ssize_t& result) {
   const auto association = associationOf(fd);
   const auto peer = association ? association->peer() : std::nullopt;
@@ -173,11 +167,49 @@ Next sendUnnamed(int fd, const msghdr& message, int flags, ssize_t& result) {
   return Next::done;
 }
 
-Next sendAny(int fd, msghdr& message, int& flags, ssize_t& result) {
-  if (isInternet(message.msg_name, message.msg_namelen)) return sendNamed(fd, message, flags, result);
+// MSG_FASTOPEN: the connect() of a stream socket, and its first octets.
+Next connectAndSend(int fd, msghdr& message, int& flags, ssize_t& result) {
+  flags &= ~MSG_FASTOPEN;
+  result = connectSocket(fd, static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
+  message.msg_name = nullptr;
+  message.msg_namelen = 0;
+  return result == 0 ? Next::plain : Next::done;
+}
+
+Next sendNamed(int fd, msghdr& message, int& flags, ssize_t& result) {
+  const auto family = static_cast<const sockaddr*>(message.msg_name)->sa_family;
+  const int type = socketOption(fd, SO_TYPE);
+  if (type == SOCK_STREAM && (flags & MSG_FASTOPEN) != 0 && family != AF_UNSPEC)
+    return connectAndSend(fd, message, flags, result);
+  if (type < 0 || type == SOCK_STREAM) return Next::plain;
+  const int domain = socketOption(fd, SO_DOMAIN);
+  if (domain == AF_INET6 && family == AF_UNSPEC) {
+    message.msg_name = nullptr;
+    message.msg_namelen = 0;
+    return sendUnnamed(fd, message, flags, result);
+  }
+  const auto to = destinationOf(message);
+  // What the kernel refuses by itself: too short, IPv6 on an IPv4 socket, a socket of another family.
+  if (!to || (domain != AF_INET6 && (domain != AF_INET || !to->address.isV4()))) return Next::plain;
+  result = sendMessage(fd, message, flags, *to);
+  return Next::done;
+}
+
+}  // namespace
+
+bool mayBeInternet(const void* address, socklen_t length) noexcept {
+  if (address == nullptr || length < sizeof(sa_family_t)) return false;
+  const auto family = static_cast<const sockaddr*>(address)->sa_family;
+  return family == AF_INET || family == AF_INET6 || family == AF_UNSPEC;
+}
+
+Next sendThroughGateway(int fd, msghdr& message, int& flags, ssize_t& result) {
+  if (mayBeInternet(message.msg_name, message.msg_namelen)) return sendNamed(fd, message, flags, result);
   if (message.msg_name == nullptr && mayBeAssociated(fd)) return sendUnnamed(fd, message, flags, result);
   return Next::plain;
 }
+
+namespace {
 
 // ---- receiving ----------------------------------------------------------------------------------
 
@@ -238,8 +270,11 @@ ssize_t receiveFromRelay(int fd, msghdr& message, int flags, Association& associ
   return std::max<ssize_t>(got - static_cast<ssize_t>(incoming.headerOctets), 0);
 }
 
-// recvmsg() on a socket with an association.
+}  // namespace
+
 ssize_t receiveMessage(int fd, msghdr& message, int flags, Association& association) {
+  // Errors have a queue of their own, without headers.
+  if ((flags & MSG_ERRQUEUE) != 0) return real().recvmsg(fd, &message, flags);
   for (;;) {
     const Incoming incoming = look(fd, flags, association);
     switch (incoming.kind) {
@@ -253,23 +288,6 @@ ssize_t receiveMessage(int fd, msghdr& message, int flags, Association& associat
     if ((real().fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) return got;
   }
 }
-
-ssize_t receiveInto(int fd, void* data, size_t size, int flags, sockaddr* address, socklen_t* length,
-                    Association& association) {
-  iovec part{data, size};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (address != nullptr && length != nullptr) {
-    message.msg_name = address;
-    message.msg_namelen = *length;
-  }
-  const ssize_t got = receiveMessage(fd, message, flags, association);
-  if (got >= 0 && address != nullptr && length != nullptr) *length = message.msg_namelen;
-  return got;
-}
-
-}  // namespace
 
 // Connecting the real socket to the Gateway sends nothing, but gives it the local address that it is
 // going to have.
@@ -298,131 +316,3 @@ int connectDatagram(int fd, const sockaddr* address, socklen_t length, const End
 }
 
 }  // namespace crossgate::socksify
-
-using namespace crossgate;
-using namespace crossgate::socksify;
-
-extern "C" {
-
-ssize_t sendmsg(int fd, const msghdr* message, int flags) {
-  if (message == nullptr) return real().sendmsg(fd, message, flags);
-  msghdr mine = *message;
-  ssize_t result = -1;
-  return sendAny(fd, mine, flags, result) == Next::done ? result : real().sendmsg(fd, &mine, flags);
-}
-
-ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* address, socklen_t length) {
-  if (!isInternet(address, length) && !mayBeAssociated(fd)) {
-    return real().sendto(fd, data, size, flags, address, length);
-  }
-  iovec part{const_cast<void*>(data), size};
-  msghdr message{};
-  message.msg_name = const_cast<sockaddr*>(address);
-  message.msg_namelen = length;
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  return sendmsg(fd, &message, flags);
-}
-
-ssize_t send(int fd, const void* data, size_t size, int flags) {
-  if (!mayBeAssociated(fd)) return real().send(fd, data, size, flags);
-  return sendto(fd, data, size, flags, nullptr, 0);
-}
-
-ssize_t write(int fd, const void* data, size_t size) {
-  if (!mayBeAssociated(fd) || associationOf(fd) == nullptr) return real().write(fd, data, size);
-  return sendto(fd, data, size, 0, nullptr, 0);
-}
-
-ssize_t writev(int fd, const iovec* parts, int count) {
-  if (count < 0 || !mayBeAssociated(fd) || associationOf(fd) == nullptr)
-    return real().writev(fd, parts, count);
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts);
-  message.msg_iovlen = static_cast<std::size_t>(count);
-  return sendmsg(fd, &message, 0);
-}
-
-// Each message goes on its own way; the count stops at the first that fails, as the kernel's does.
-int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
-  const bool named = std::any_of(messages, messages + count, [](const mmsghdr& one) {
-    return isInternet(one.msg_hdr.msg_name, one.msg_hdr.msg_namelen);
-  });
-  if (!named && !mayBeAssociated(fd)) return real().sendmmsg(fd, messages, count, flags);
-  for (unsigned i = 0; i < count; ++i) {
-    const ssize_t sent = sendmsg(fd, &messages[i].msg_hdr, flags);
-    if (sent < 0) return i == 0 ? -1 : static_cast<int>(i);
-    messages[i].msg_len = static_cast<unsigned>(sent);
-  }
-  return static_cast<int>(count);
-}
-
-ssize_t recvmsg(int fd, msghdr* message, int flags) {
-  const auto association = associationOf(fd);
-  if (association == nullptr || message == nullptr) return real().recvmsg(fd, message, flags);
-  return receiveMessage(fd, *message, flags, *association);
-}
-
-ssize_t recvfrom(int fd, void* data, size_t size, int flags, sockaddr* address, socklen_t* length) {
-  const auto association = associationOf(fd);
-  if (association == nullptr) return real().recvfrom(fd, data, size, flags, address, length);
-  return receiveInto(fd, data, size, flags, address, length, *association);
-}
-
-ssize_t recv(int fd, void* data, size_t size, int flags) {
-  if (!mayBeAssociated(fd)) return real().recv(fd, data, size, flags);
-  return recvfrom(fd, data, size, flags, nullptr, nullptr);
-}
-
-ssize_t read(int fd, void* data, size_t size) {
-  if (!mayBeAssociated(fd)) return real().read(fd, data, size);
-  const auto association = associationOf(fd);
-  if (association == nullptr) return real().read(fd, data, size);
-  return receiveInto(fd, data, size, 0, nullptr, nullptr, *association);
-}
-
-ssize_t readv(int fd, const iovec* parts, int count) {
-  const auto association = associationOf(fd);
-  if (association == nullptr || count < 0) return real().readv(fd, parts, count);
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts);
-  message.msg_iovlen = static_cast<std::size_t>(count);
-  return receiveMessage(fd, message, 0, *association);
-}
-
-// MSG_WAITFORONE: only the first may be waited for.  The timeout is looked at after each, as it is by
-// the kernel.
-int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
-  const auto association = associationOf(fd);
-  if (association == nullptr) return real().recvmmsg(fd, messages, count, flags, timeout);
-  const auto begun = Clock::now();
-  for (unsigned i = 0; i < count; ++i) {
-    const ssize_t got = receiveMessage(fd, messages[i].msg_hdr, flags & ~MSG_WAITFORONE, *association);
-    if (got < 0) return i == 0 ? -1 : static_cast<int>(i);
-    messages[i].msg_len = static_cast<unsigned>(got);
-    if ((flags & MSG_WAITFORONE) != 0) flags |= MSG_DONTWAIT;
-    if (timeout == nullptr) continue;
-    const auto limit = std::chrono::seconds(timeout->tv_sec) + std::chrono::nanoseconds(timeout->tv_nsec);
-    if (Clock::now() - begun >= limit) return static_cast<int>(i + 1);
-  }
-  return static_cast<int>(count);
-}
-
-// A buffer smaller than what is asked for is the program's mistake, and the C library's to punish.
-ssize_t __recv_chk(int fd, void* data, size_t length, size_t size, int flags) {
-  if (length > size) return real().__recv_chk(fd, data, length, size, flags);
-  return recv(fd, data, length, flags);
-}
-
-ssize_t __recvfrom_chk(int fd, void* data, size_t length, size_t size, int flags, sockaddr* address,
-                       socklen_t* addressLength) {
-  if (length > size) return real().__recvfrom_chk(fd, data, length, size, flags, address, addressLength);
-  return recvfrom(fd, data, length, flags, address, addressLength);
-}
-
-ssize_t __read_chk(int fd, void* data, size_t length, size_t size) {
-  if (length > size) return real().__read_chk(fd, data, length, size);
-  return read(fd, data, length);
-}
-
-}  // extern "C"

@@ -8,11 +8,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
-#include <vector>
 
-#include "socksify/gateway_link.h"
 #include "socksify/real.h"
 
 namespace crossgate::socksify {
@@ -33,11 +33,10 @@ class File {
   bool read(T& into, std::uint64_t offset) const noexcept {
     return ::pread(fd_, &into, sizeof into, static_cast<off_t>(offset)) == static_cast<ssize_t>(sizeof into);
   }
-  std::string text(std::size_t most, std::uint64_t offset) const {
-    std::string octets(most, '\0');
-    const ssize_t got = ::pread(fd_, octets.data(), most, static_cast<off_t>(offset));
-    octets.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    return octets;
+  template <std::size_t N>
+  std::string_view text(char (&into)[N], std::uint64_t offset) const noexcept {
+    const ssize_t got = ::pread(fd_, into, N, static_cast<off_t>(offset));
+    return {into, got > 0 ? static_cast<std::size_t>(got) : 0};
   }
   bool status(struct stat& status) const noexcept { return fd_ >= 0 && ::fstat(fd_, &status) == 0; }
   bool hasCapabilities() const noexcept { return ::fgetxattr(fd_, "security.capability", nullptr, 0) > 0; }
@@ -55,31 +54,29 @@ bool gainsRights(const File& file, const struct stat& status) noexcept {
 }
 
 // Go's runtime makes its own system calls, also in a program that is linked dynamically.
-bool isGoNote(const File& file, const ElfW(Phdr) & segment) {
-  const std::string note = file.text(16, segment.p_offset);
-  return note.size() == 16 && std::string_view(note).substr(12) == std::string_view("Go\0\0", 4);
+bool isGoNote(const File& file, const ElfW(Phdr) & segment) noexcept {
+  char octets[16];
+  const std::string_view note = file.text(octets, segment.p_offset);
+  return note.size() == sizeof octets && note.substr(12) == std::string_view("Go\0\0", 4);
 }
 
-std::string whyNotElf(const File& file, const ElfW(Ehdr) & header) {
+Obstacle obstacleInElf(const File& file, const ElfW(Ehdr) & header) noexcept {
   ElfW(Ehdr) own;
   if (const File self("/proc/self/exe"); self.read(own, 0)) {
-    if (own.e_ident[EI_CLASS] != header.e_ident[EI_CLASS] || own.e_machine != header.e_machine) {
-      return "is made for another machine than the Socks Lib";
-    }
+    if (own.e_ident[EI_CLASS] != header.e_ident[EI_CLASS] || own.e_machine != header.e_machine)
+      return Obstacle::otherMachine;
   }
   bool interpreted = false;
   for (unsigned i = 0; i < header.e_phnum; ++i) {
     ElfW(Phdr) segment;
     if (!file.read(segment, header.e_phoff + std::uint64_t{i} * header.e_phentsize)) break;
     if (segment.p_type == PT_INTERP) interpreted = true;
-    if (segment.p_type == PT_NOTE && isGoNote(file, segment)) {
-      return "is a Go program, which makes its system calls without the C library";
-    }
+    if (segment.p_type == PT_NOTE && isGoNote(file, segment)) return Obstacle::go;
   }
-  return interpreted ? "" : "is statically linked";
+  return interpreted ? Obstacle::none : Obstacle::isStatic;
 }
 
-std::string interpreterOf(const std::string& firstLine) {
+std::string_view interpreterOf(std::string_view firstLine) noexcept {
   const auto start = firstLine.find_first_not_of(" \t", 2);
   if (start == firstLine.npos) return {};
   return firstLine.substr(start, firstLine.find_first_of(" \t\n", start) - start);
@@ -87,41 +84,55 @@ std::string interpreterOf(const std::string& firstLine) {
 
 }  // namespace
 
-std::string whyNotSocksifiable(const std::string& path) {
-  std::string current = path;
-  for (int depth = 0; depth <= maxInterpreters; ++depth) {
-    const File file(current.c_str());
-    struct stat status {};
-    if (!file.status(status) || !S_ISREG(status.st_mode)) return {};
-    // A program that is not readable may still be run, but then nobody can tell what it is.
-    if (const std::string line = file.text(256, 0); line.starts_with("#!")) {
-      current = interpreterOf(line);
-      continue;
-    }
-    const std::string which = current == path ? std::string() : "runs " + current + ", which ";
-    if (gainsRights(file, status)) return which + "gains rights (setuid, setgid or capabilities)";
-    ElfW(Ehdr) header;
-    if (!file.read(header, 0) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return {};
-    const std::string why = whyNotElf(file, header);
-    return why.empty() ? why : which + why;
+const char* describe(Obstacle obstacle) noexcept {
+  switch (obstacle) {
+    case Obstacle::none: return "can be socksified";
+    case Obstacle::gainsRights: return "gains rights (setuid, setgid or capabilities)";
+    case Obstacle::otherMachine: return "is made for another machine than the Socks Lib";
+    case Obstacle::go: return "is a Go program, which makes its system calls without the C library";
+    case Obstacle::isStatic: return "is statically linked";
   }
-  return {};
+  return "";
 }
 
-std::string findProgram(const std::string& name, const char* searchPath) {
-  if (name.find('/') != name.npos) return name;
-  std::string_view rest = searchPath == nullptr ? "/usr/local/bin:/usr/bin:/bin" : searchPath;
+void inspect(const char* path, Program& program) noexcept {
+  std::snprintf(program.path, sizeof program.path, "%s", path);
+  for (int depth = 0; depth <= maxInterpreters; ++depth) {
+    const File file(program.path);
+    struct stat status {};
+    if (!file.status(status) || !S_ISREG(status.st_mode)) return;
+    // A program that is not readable may still be run, but then nobody can tell what it is.
+    char start[256];
+    if (const std::string_view line = file.text(start, 0); line.starts_with("#!")) {
+      const std::string_view interpreter = interpreterOf(line);
+      std::snprintf(program.path, sizeof program.path, "%.*s", static_cast<int>(interpreter.size()),
+                    interpreter.data());
+      continue;
+    }
+    ElfW(Ehdr) header;
+    if (gainsRights(file, status)) {
+      program.obstacle = Obstacle::gainsRights;
+    } else if (file.read(header, 0) && std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0) {
+      program.obstacle = obstacleInElf(file, header);
+    }
+    return;
+  }
+}
+
+bool findProgram(const char* name, const char* searchPath, char (&path)[PATH_MAX]) noexcept {
+  std::snprintf(path, sizeof path, "%s", name);
+  if (std::strchr(name, '/') != nullptr) return true;
+  std::string_view rest = searchPath == nullptr ? "/bin:/usr/bin" : searchPath;
   for (bool more = true; more;) {
     const auto end = std::min(rest.find(':'), rest.size());
     more = end < rest.size();
-    std::string path(rest.substr(0, end));
+    const std::string_view folder = end == 0 ? "." : rest.substr(0, end);
+    std::snprintf(path, sizeof path, "%.*s/%s", static_cast<int>(folder.size()), folder.data(), name);
     rest.remove_prefix(more ? end + 1 : end);
-    path = (path.empty() ? "." : path) + "/" + name;
     struct stat status {};
-    if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0)
-      return path;
+    if (::stat(path, &status) == 0 && S_ISREG(status.st_mode) && ::access(path, X_OK) == 0) return true;
   }
-  return {};
+  return false;
 }
 
 }  // namespace crossgate::socksify

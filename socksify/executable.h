@@ -1,17 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Whether a program can be socksified at all: LD_PRELOAD reaches dynamically linked programs that run
 // with the user's own rights and make their system calls through the C library.
+//
+// These are also asked in children of vfork(), which share their parent's memory: nothing is allocated.
 #pragma once
 
-#include <string>
+#include <climits>
+#include <cstdint>
 
 namespace crossgate::socksify {
 
-/// Why the program at `path` would run past the Socks Lib; empty when it would not, and when it can't
-/// be run or read at all (exec itself tells that best).  Follows the interpreters of scripts.
-std::string whyNotSocksifiable(const std::string& path);
+enum class Obstacle : std::uint8_t { none, gainsRights, otherMachine, go, isStatic };
 
-/// Where exec would find a program; empty when nowhere.
-std::string findProgram(const std::string& name, const char* searchPath);
+/// What a program is: why it would run past the Socks Lib, as the end of a sentence about it.
+const char* describe(Obstacle obstacle) noexcept;
+
+struct Program {
+  Obstacle obstacle = Obstacle::none;
+  /// The program itself, or the interpreter of a script, which the obstacle is in.
+  char path[PATH_MAX] = "";
+};
+
+/// Looks at what exec would run.  No obstacle is told of what can't be run or read at all: exec itself
+/// tells that best.
+void inspect(const char* path, Program& program) noexcept;
+
+/// Where exec would find a program; false when nowhere.
+bool findProgram(const char* name, const char* searchPath, char (&path)[PATH_MAX]) noexcept;
 
 }  // namespace crossgate::socksify

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// exec and posix_spawn: a program that builds its child's environment anew (env -i, daemons, sshd-like
-// wrappers) must not lose the Socks Lib on the way, or the child would go direct.  What is missing of
-// our variables is added; a variable that is there stays as it is, except LD_PRELOAD without us.
+// exec, posix_spawn and what runs a shell: a program that builds its child's environment anew (env -i,
+// daemons, sshd-like wrappers) must not lose the Socks Lib on the way, or the child would go direct.  What
+// is missing of our variables is added; a variable that is there stays as it is, except LD_PRELOAD without
+// us.  A program that the Socks Lib can't be loaded into is refused (EPERM), unless `unprotected = run`.
 //
-// These run in children of vfork() too, in their parent's memory: only the stack is used, no lock is
+// exec and posix_spawn run in children of vfork() too, in their parent's memory: only the stack is used, no lock is
 // taken and nothing is allocated.
 #include <alloca.h>
 #include <spawn.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
+#include "socksify/executable.h"
 #include "socksify/process.h"
 #include "socksify/real.h"
+#include "socksify/socks_lib.h"
 
 extern char** environ;
 
@@ -85,6 +91,42 @@ class Environment {
   std::size_t joinedOctets_ = 0;
 };
 
+// True, with errno EPERM, when the program would go direct and must not be run.  The config is only
+// read for one that would.
+bool isRefused(const char* path) noexcept {
+  const int before = errno;
+  Program program;
+  if (path != nullptr) inspect(path, program);
+  errno = before;
+  if (program.obstacle == Obstacle::none || SocksLib::get().config().unprotected == Unprotected::run)
+    return false;
+  warnOnce("%s is not run: it %s, so it can't be socksified (unprotected = run lets it go direct)",
+           program.path, describe(program.obstacle));
+  errno = EPERM;
+  return true;
+}
+
+bool isRefusedBySearch(const char* file) noexcept {
+  char path[PATH_MAX];
+  return file != nullptr && findProgram(file, ::getenv("PATH"), path) && isRefused(path);
+}
+
+// The C library's system() and its kin run a shell with the environment as it is, without our exec.
+void restoreVariables() noexcept {
+  const char* preload = nullptr;
+  for (const char* const* variable = ownVariables(); *variable != nullptr; ++variable) {
+    const std::size_t count = countOf(environ);
+    if (placeOf(environ, count, *variable) == count) ::putenv(const_cast<char*>(*variable));
+    if (std::strncmp(*variable, preloadName, sizeof preloadName - 1) == 0) preload = *variable + sizeof preloadName - 1;
+  }
+  const char* present = ::getenv("LD_PRELOAD");
+  if (preload == nullptr || present == nullptr || std::strstr(present, "libsocksify.so") != nullptr) return;
+  char* joined = nullptr;
+  if (::asprintf(&joined, "%s:%s", preload, present) < 0) return;
+  ::setenv("LD_PRELOAD", joined, 1);
+  std::free(joined);
+}
+
 }  // namespace
 }  // namespace crossgate::socksify
 
@@ -113,18 +155,33 @@ using namespace crossgate::socksify;
 extern "C" {
 
 int execve(const char* path, char* const* arguments, char* const* given) noexcept {
+  if (isRefused(path)) return -1;
   WITH_OUR_VARIABLES(given);
   return real().execve(path, arguments, complete);
 }
 
 int execvpe(const char* file, char* const* arguments, char* const* given) noexcept {
+  if (isRefusedBySearch(file)) return -1;
   WITH_OUR_VARIABLES(given);
   return real().execvpe(file, arguments, complete);
 }
 
 int fexecve(int fd, char* const* arguments, char* const* given) noexcept {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  if (isRefused(path)) return -1;
   WITH_OUR_VARIABLES(given);
   return real().fexecve(fd, arguments, complete);
+}
+
+int execveat(int folder, const char* path, char* const* arguments, char* const* given, int flags) noexcept {
+  char whole[PATH_MAX];
+  const bool relative = path[0] != '/' && folder != AT_FDCWD;
+  if (relative)
+    std::snprintf(whole, sizeof whole, "/proc/self/fd/%d%s%s", folder, *path == '\0' ? "" : "/", path);
+  if (isRefused(relative ? whole : path)) return -1;
+  WITH_OUR_VARIABLES(given);
+  return real().execveat(folder, path, arguments, complete, flags);
 }
 
 int execv(const char* path, char* const* arguments) noexcept { return execve(path, arguments, environ); }
@@ -151,14 +208,31 @@ int execle(const char* path, const char* first, ...) noexcept {
 
 int posix_spawn(pid_t* child, const char* path, const posix_spawn_file_actions_t* actions,
                 const posix_spawnattr_t* attributes, char* const* arguments, char* const* given) noexcept {
+  if (isRefused(path)) return errno;
   WITH_OUR_VARIABLES(given);
   return real().posix_spawn(child, path, actions, attributes, arguments, complete);
 }
 
 int posix_spawnp(pid_t* child, const char* file, const posix_spawn_file_actions_t* actions,
                  const posix_spawnattr_t* attributes, char* const* arguments, char* const* given) noexcept {
+  if (isRefusedBySearch(file)) return errno;
   WITH_OUR_VARIABLES(given);
   return real().posix_spawnp(child, file, actions, attributes, arguments, complete);
+}
+
+int system(const char* command) {
+  restoreVariables();
+  return real().system(command);
+}
+
+FILE* popen(const char* command, const char* mode) {
+  restoreVariables();
+  return real().popen(command, mode);
+}
+
+int wordexp(const char* words, wordexp_t* result, int flags) {
+  restoreVariables();
+  return real().wordexp(words, result, flags);
 }
 
 }  // extern "C"

@@ -160,7 +160,8 @@ Result<bool> GatewayLink::sendSome() {
   const OctetSpan out = client_->output();
   const ssize_t sent = real().send(fd(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0) {
-    if (errno == EAGAIN || errno == EINTR) return false;
+    // EINPROGRESS: on a socket with TCP_FASTOPEN_CONNECT the connection begins here.
+    if (errno == EAGAIN || errno == EINTR || errno == EINPROGRESS) return false;
     return systemError("sending to the gateway", errno);
   }
   client_->sent(static_cast<std::size_t>(sent));

@@ -82,6 +82,14 @@ void preload(const char* library) {
   ::setenv("LD_PRELOAD", list.c_str(), 1);
 }
 
+std::string whyNotSocksifiable(const char* path) {
+  Program program;
+  inspect(path, program);
+  if (program.obstacle == Obstacle::none) return {};
+  const std::string of = program.path == std::string(path) ? "" : "runs " + std::string(program.path) + ", which ";
+  return std::string(path) + " " + of + describe(program.obstacle);
+}
+
 Household householdOf(const Config& config, const std::string& memory, const char* gateway) {
   if (!config.needsPrivateGateway()) return {memory, {}, {}, false};
   return {memory, gateway, privateConfig(config, ::geteuid()), config.verbose};
@@ -100,11 +108,11 @@ int run(const char* library, const char* gateway, char** command) {
   }
   if (::access(library, R_OK) != 0)
     return complain(failed, std::string(library) + ": " + std::strerror(errno));
-  const std::string path = findProgram(command[0], std::getenv("PATH"));
-  if (path.empty()) return complain(notFound, std::string(command[0]) + ": no such program");
-  if (const std::string why = whyNotSocksifiable(path); !why.empty()) {
-    return complain(cannotRun, path + " " + why + ", so it can't be socksified");
-  }
+  char path[PATH_MAX];
+  if (!findProgram(command[0], std::getenv("PATH"), path))
+    return complain(notFound, std::string(command[0]) + ": no such program");
+  if (const std::string why = whyNotSocksifiable(path); !why.empty())
+    return complain(cannotRun, why + ", so it can't be socksified");
   const std::string memory = makeMemory();
   if (memory.empty())
     return complain(failed, "no shared memory for the mapping table: " + std::string(std::strerror(errno)));
@@ -116,9 +124,9 @@ int run(const char* library, const char* gateway, char** command) {
   if (*port != 0) announcePrivateGateway(*port);
   ::setenv("SOCKSIFY_TABLE", memory.c_str(), 1);
   preload(library);
-  ::execv(path.c_str(), command);
+  ::execv(path, command);
   const int error = errno;
-  return complain(error == ENOENT ? notFound : cannotRun, path + ": " + std::strerror(error));
+  return complain(error == ENOENT ? notFound : cannotRun, std::string(path) + ": " + std::strerror(error));
 }
 
 // ---- doctor -------------------------------------------------------------------------------------

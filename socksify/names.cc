@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 
+#include <array>
 #include <cstring>
 
 #include "socksify/ask_gateway.h"
@@ -17,14 +18,24 @@
 namespace crossgate::socksify {
 namespace {
 
-// inet_aton() takes what getaddrinfo() takes for an IPv4 literal: "127.1" too.
-bool isIpv4Literal(const char* host) noexcept {
-  in_addr address;
-  return ::inet_aton(host, &address) != 0;
+// inet_aton() takes what getaddrinfo() takes for an IPv4 literal, "127.1" too; but also what has anything
+// behind a blank, which would be asked of a name server.
+std::optional<IpAddress> literalOf(const char* host) noexcept {
+  in_addr ipv4;
+  if (std::strpbrk(host, " \t\n\v\f\r") == nullptr && ::inet_aton(host, &ipv4) != 0) {
+    std::array<std::uint8_t, 4> octets;
+    std::memcpy(octets.data(), &ipv4, octets.size());
+    return IpAddress::v4(octets);
+  }
+  return std::strchr(host, ':') == nullptr ? std::nullopt : IpAddress::parse(host);
 }
 
-bool isIpv6Literal(const char* host) noexcept {
-  return std::strchr(host, ':') != nullptr && IpAddress::parse(host);
+// A literal of the family that the program can't hold is a name to it, except where it means this host.
+Lookup lookUpLiteral(const IpAddress& literal, int family, bool mapped) noexcept {
+  const bool held = literal.isV4() ? family != AF_INET6 || mapped : family != AF_INET;
+  if (held) return {};
+  if (literal.isLoopback() || literal.isUnspecified()) return {Lookup::Kind::failed, EAI_ADDRFAMILY};
+  return {Lookup::Kind::fake};
 }
 
 void overwrite(addrinfo* list, const FakeIp& fake) noexcept {
@@ -102,13 +113,13 @@ std::uint16_t numericPort(const char* service) noexcept {
 }  // namespace
 
 Lookup lookUp(const char* host, int family, std::uint16_t port, bool mapped) noexcept {
-  if (host == nullptr || *host == '\0') return {};
-  if (isIpv4Literal(host)) return {family == AF_INET6 && !mapped ? Lookup::Kind::fake : Lookup::Kind::system};
-  if (isIpv6Literal(host)) return {family == AF_INET ? Lookup::Kind::fake : Lookup::Kind::system};
+  if (host == nullptr) return {};
+  if (const auto literal = literalOf(host)) return lookUpLiteral(*literal, family, mapped);
   SocksLib& lib = SocksLib::get();
   const std::string name = canonicalName(host);
   if (!isValidName(name)) return {Lookup::Kind::failed, EAI_NONAME};
   if (lib.isLocalName(name, port)) return {};
+  if (isLocalhost(name)) return {Lookup::Kind::fake};
   if (!lib.trouble().empty()) {
     warnOnce("no name can be looked up: %s", lib.trouble().c_str());
     return {Lookup::Kind::failed, EAI_FAIL};
@@ -119,6 +130,10 @@ Lookup lookUp(const char* host, int family, std::uint16_t port, bool mapped) noe
 }
 
 int fakeFor(const char* host, Family family, IpAddress& fake) noexcept {
+  if (isLocalhost(canonicalName(host))) {
+    fake = IpAddress::loopback(family);
+    return 0;
+  }
   auto assigned = SocksLib::get().names().assign(host, family);
   if (!assigned) {
     tell("%s: %s", host, assigned.error().detail.c_str());
@@ -141,9 +156,10 @@ bool systemAddress(const char* host, Family family, IpAddress& address) noexcept
 
 std::optional<std::string> nameOf(const IpAddress& address) noexcept {
   SocksLib& lib = SocksLib::get();
-  if (lib.names().isFake(address)) return lib.names().lookup(address);
-  if (address.unmapped().isLoopback()) return "localhost";
-  return askGatewayForName(address.unmapped());
+  const IpAddress plain = address.unmapped();
+  if (lib.names().isFake(plain)) return lib.names().lookup(plain);
+  if (plain.isLoopback()) return "localhost";
+  return askGatewayForName(plain);
 }
 
 }  // namespace crossgate::socksify
@@ -158,7 +174,8 @@ int getaddrinfo(const char* node, const char* service, const addrinfo* hints, ad
   const addrinfo& asked = hints == nullptr ? none : *hints;
   const bool known =
       asked.ai_family == AF_UNSPEC || asked.ai_family == AF_INET || asked.ai_family == AF_INET6;
-  if (node == nullptr || !known || (asked.ai_flags & AI_NUMERICHOST) != 0) {
+  // "*" is the C library's other way of saying no name at all.
+  if (node == nullptr || std::strcmp(node, "*") == 0 || !known || (asked.ai_flags & AI_NUMERICHOST) != 0) {
     return real().getaddrinfo(node, service, hints, result);
   }
   const KeepErrno keep;

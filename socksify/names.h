@@ -22,7 +22,7 @@ struct Lookup {
 /// `family`: AF_INET, AF_INET6, or AF_UNSPEC for both.  `mapped`: an IPv4 literal does for AF_INET6.
 Lookup lookUp(const char* host, int family, std::uint16_t port, bool mapped) noexcept;
 
-/// The fake for a name; EAI_ code otherwise.
+/// The fake for a name, or the loopback address for what means this host; EAI_ code otherwise.
 int fakeFor(const char* host, Family family, IpAddress& fake) noexcept;
 
 /// What the C library says of a name that is its own to answer; false if it has no such address.

@@ -16,8 +16,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 
 // The fortified forms that programs built with _FORTIFY_SOURCE call; no header declares them.
 extern "C" {
@@ -35,12 +38,12 @@ int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const sigset
   X(bind)                                                                                                   \
   X(close)                                                                                                  \
   X(connect)                                                                                                \
-  X(dup) X(dup2) X(dup3) X(epoll_ctl) X(execve) X(execvpe) X(fexecve) X(fcntl) X(fcntl64) X(freeaddrinfo)   \
+  X(dup) X(dup2) X(dup3) X(epoll_ctl) X(execve) X(execveat) X(execvpe) X(fexecve) X(fcntl) X(fcntl64) X(freeaddrinfo)   \
       X(getaddrinfo) X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname) X(gethostbyname2)                 \
           X(gethostbyname2_r) X(gethostbyname_r) X(getnameinfo) X(getpeername) X(getsockname) X(getsockopt) \
-              X(listen) X(poll) X(posix_spawn) X(posix_spawnp) X(ppoll) X(pselect) X(recv) X(recvfrom)      \
+              X(listen) X(poll) X(popen) X(posix_spawn) X(posix_spawnp) X(ppoll) X(pselect) X(recv) X(recvfrom)      \
                   X(recvmmsg) X(recvmsg) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt)   \
-                      X(shutdown) X(socket) X(syscall) X(read) X(readv) X(write) X(writev) X(__recv_chk)    \
+                      X(shutdown) X(socket) X(syscall) X(system) X(wordexp) X(read) X(readv) X(write) X(writev) X(__recv_chk)    \
                           X(__recvfrom_chk) X(__read_chk) X(__poll_chk) X(__ppoll_chk)
 
 namespace crossgate::socksify {

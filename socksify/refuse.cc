@@ -81,6 +81,12 @@ long syscall(long number, ...) noexcept {
     case SYS_close: return close(number32(0));
     case SYS_epoll_ctl:
       return epoll_ctl(number32(0), number32(1), number32(2), static_cast<epoll_event*>(pointer(3)));
+    case SYS_execve:
+      return execve(static_cast<const char*>(pointer(0)), static_cast<char* const*>(pointer(1)),
+                    static_cast<char* const*>(pointer(2)));
+    case SYS_execveat:
+      return execveat(number32(0), static_cast<const char*>(pointer(1)),
+                      static_cast<char* const*>(pointer(2)), static_cast<char* const*>(pointer(3)), number32(4));
     case SYS_io_uring_setup: return refuse(ENOSYS, "io_uring");
     default: return real().syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   }

@@ -25,6 +25,8 @@
 #undef res_nquery
 #undef res_nsearch
 #undef res_nsend
+#undef res_querydomain
+#undef res_nquerydomain
 
 namespace crossgate::socksify {
 namespace {
@@ -138,6 +140,11 @@ int query(const char* name, int type, unsigned char* answer, int room) noexcept 
   return -1;
 }
 
+int queryDomain(const char* name, const char* domain, int type, unsigned char* answer, int room) noexcept {
+  const std::string whole = domain == nullptr || *domain == '\0' ? name : std::string(name) + "." + domain;
+  return query(whole.c_str(), type, answer, room);
+}
+
 int answerMessage(const unsigned char* message, int length, unsigned char* answer, int room) noexcept {
   Reader reader(OctetSpan(message, static_cast<std::size_t>(std::max(length, 0))));
   Question question;
@@ -180,6 +187,12 @@ BOTH_NAMES(int, res_nquery, (OwnState*, const char* name, int, int type, unsigne
            { return query(name, type, answer, room); })
 BOTH_NAMES(int, res_nsearch, (OwnState*, const char* name, int, int type, unsigned char* answer, int room),
            { return query(name, type, answer, room); })
+BOTH_NAMES(int, res_querydomain,
+           (const char* name, const char* domain, int, int type, unsigned char* answer, int room),
+           { return queryDomain(name, domain, type, answer, room); })
+BOTH_NAMES(int, res_nquerydomain,
+           (OwnState*, const char* name, const char* domain, int, int type, unsigned char* answer, int room),
+           { return queryDomain(name, domain, type, answer, room); })
 BOTH_NAMES(int, res_send, (const unsigned char* message, int length, unsigned char* answer, int room),
            { return answerMessage(message, length, answer, room); })
 BOTH_NAMES(int, res_nsend,

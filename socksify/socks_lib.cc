@@ -9,6 +9,7 @@
 #include <cstring>
 #include <new>
 
+#include "socksify/hosts_file.h"
 #include "socksify/real.h"
 
 namespace crossgate::socksify {
@@ -32,11 +33,6 @@ std::string ownHostName() {
   char name[256] = "";
   if (::gethostname(name, sizeof name - 1) != 0) return {};
   return canonicalName(name);
-}
-
-bool isBelow(const std::string& name, const std::string& suffix) {
-  return name == suffix || (name.size() > suffix.size() && name.ends_with(suffix) &&
-                            name[name.size() - suffix.size() - 1] == '.');
 }
 
 }  // namespace
@@ -65,11 +61,14 @@ SocksLib::SocksLib() : hostName_(ownHostName()) {
 
 bool SocksLib::isLocalName(const std::string& name, std::uint16_t port) const {
   const std::string canonical = canonicalName(name);
-  // RFC 6761, section 6.3: localhost and what is below it never leave the host.
-  if (isBelow(canonical, "localhost") || canonical == "ip6-localhost" || canonical == "ip6-loopback")
-    return true;
-  if (!hostName_.empty() && canonical == hostName_) return true;
+  // The C library would ask a name server for those that are not in the file.
+  if ((isLocalhost(canonical) || canonical == hostName_) && isInHostsFile(canonical)) return true;
   return config_.isDirect(&canonical, nullptr, port);
+}
+
+bool isLocalhost(const std::string& name) noexcept {
+  return name == "localhost" || name.ends_with(".localhost") || name == "ip6-localhost" ||
+         name == "ip6-loopback";
 }
 
 Route SocksLib::routeTo(const Endpoint& peer, bool stream) {
@@ -94,13 +93,14 @@ Route SocksLib::routeTo(const Endpoint& peer, bool stream) {
     warnOnce("refusing every connection: %s", trouble_.c_str());
     return refuse(ECONNREFUSED);
   }
-  if (config_.isDirect(name ? &*name : nullptr, fake ? nullptr : &plain, peer.port)) {
+  // A literal of the family that the program can't hold is behind a fake, and an address all the same.
+  const auto literal = name ? IpAddress::parse(*name) : fake ? std::nullopt : std::optional(plain);
+  if (config_.isDirect(literal ? nullptr : &*name, literal ? &*literal : nullptr, peer.port)) {
     if (fake) route.destination = Destination{*name, peer.port};
     return route;
   }
   if (loopback || (!stream && !config_.udp)) return refuse(ENETUNREACH);
   route.kind = Route::Kind::gateway;
-  // A literal address that was mapped because the program can't hold its family travels as an address.
   route.destination = fake ? Destination::of(*name, peer.port) : Destination{plain, peer.port};
   return route;
 }

@@ -46,7 +46,8 @@ class SocksLib {
 
   /// Where a connection to `peer` goes, `stream` or not.
   Route routeTo(const Endpoint& peer, bool stream);
-  /// A name that this host answers itself: its own, localhost, or one of a `direct` pattern.
+  /// A name that this host answers itself: its own and localhost, where its hosts file has them, or one
+  /// of a `direct` pattern.
   bool isLocalName(const std::string& name, std::uint16_t port) const;
 
   /// The Gateway's addresses, looked up once.  Failure: its name has no address.
@@ -67,6 +68,9 @@ class SocksLib {
   std::mutex gatewayMutex_;
   std::vector<Endpoint> gateway_;
 };
+
+/// localhost and what is below it: a name that never leaves the host (RFC 6761, section 6.3).
+bool isLocalhost(const std::string& canonicalName) noexcept;
 
 /// A line on stderr, when `verbose` is set.
 [[gnu::format(printf, 1, 2)]] void tell(const char* format, ...) noexcept;

@@ -71,6 +71,7 @@ class SocksifyConfigTest : public CppUnit::TestFixture {
         {"resolve", {"check", "maybe"}},
         {"bind", {"never", "sometimes"}},
         {"udp", {"no", "1"}},
+        {"unprotected", {"run", "allow"}},
         {"pipeline", {"yes", "true"}},
         {"timeout", {"5", "0"}},
         {"verbose", {"yes", "loud"}},

@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Run through socksify: calls of the C library that a program may make past the usual ones.
+
+    calls.py CHECK [ARGUMENT...]     one of the checks below; ends with 0, or says what was wrong
+"""
+import ctypes
+import errno
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.gai_strerror.restype = ctypes.c_char_p
+AI_V4MAPPED, AI_ALL, AI_IDN = 0x8, 0x10, 0x40
+EAI_BADFLAGS, EAI_NONAME, EAI_ADDRFAMILY, EAI_SERVICE, EAI_INPROGRESS, EAI_ALLDONE = -1, -2, -9, -8, -100, -103
+EAI_AGAIN, EAI_INTR = -3, -104
+
+
+def expect(condition, what):
+    if not condition:
+        sys.exit(f"wrong: {what}")
+
+
+def equal(seen, wanted, what):
+    expect(seen == wanted, f"{what}: {seen!r} in place of {wanted!r}")
+
+
+class AddrInfo(ctypes.Structure):
+    pass
+
+
+AddrInfo._fields_ = [("flags", ctypes.c_int), ("family", ctypes.c_int), ("socktype", ctypes.c_int),
+                     ("protocol", ctypes.c_int), ("length", ctypes.c_uint32), ("address", ctypes.c_void_p),
+                     ("canonname", ctypes.c_char_p), ("next", ctypes.POINTER(AddrInfo))]
+
+
+class GaiCb(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("service", ctypes.c_char_p), ("request", ctypes.POINTER(AddrInfo)),
+                ("result", ctypes.POINTER(AddrInfo)), ("state", ctypes.c_int), ("unused", ctypes.c_int * 5)]
+
+
+def gai_code(*arguments, **options):
+    try:
+        return socket.getaddrinfo(*arguments, **options)
+    except socket.gaierror as error:
+        return error.errno
+
+
+def ipv4(address, port, family=socket.AF_INET):
+    return struct.pack("=H", family) + struct.pack("!H4s8x", port, socket.inet_aton(address))
+
+
+def send_to(fd, data, flags, address):
+    sent = libc.sendto(fd, data, len(data), flags, address, len(address))
+    return sent if sent >= 0 else -ctypes.get_errno()
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+def check_hints(name):
+    """getaddrinfo() as the C library does it, but for the addresses."""
+    plain = socket.getaddrinfo(name, "http", socket.AF_INET)
+    equal([(each[1], each[2], each[4][1]) for each in plain], [(1, 6, 80), (2, 17, 80)][:len(plain)], "socket types of http")
+    equal([each[1:3] for each in socket.getaddrinfo(name, 7, socket.AF_INET)], [(1, 6), (2, 17), (3, 0)], "three types")
+    fake = plain[0][4][0]
+    equal(socket.getaddrinfo(name + ".", 80, socket.AF_INET, 1)[0][4][0], fake, "the same name, the same fake")
+    equal(socket.getaddrinfo(name.upper(), 80, socket.AF_INET, 1)[0][4][0], fake, "in capitals too")
+    equal(socket.getaddrinfo(name, 80, 0, 1, flags=socket.AI_CANONNAME)[0][3], name, "AI_CANONNAME")
+    equal(gai_code(name, 80, flags=socket.AI_NUMERICHOST), EAI_NONAME, "AI_NUMERICHOST")
+    equal(gai_code(name, "nosuchservice"), EAI_SERVICE, "an unknown service")
+    equal(gai_code(name, "http", flags=socket.AI_NUMERICSERV), EAI_NONAME, "AI_NUMERICSERV")
+    equal(gai_code(name, 80, flags=0x8000), EAI_BADFLAGS, "an unknown flag")
+    equal(gai_code(None, 80, socket.AF_INET, 1, flags=socket.AI_PASSIVE)[0][4][0], "0.0.0.0", "AI_PASSIVE")
+    for flags in (0, AI_V4MAPPED, AI_V4MAPPED | AI_ALL, socket.AI_ADDRCONFIG):
+        found = socket.getaddrinfo(name, 80, socket.AF_INET6, 1, flags=flags)
+        expect(len(found) == 1 and found[0][4][0].startswith("100::"), f"AF_INET6, flags {flags:#x}: {found}")
+    equal(gai_code("198.51.100.2", 80, socket.AF_INET6, 1, flags=AI_V4MAPPED)[0][4][0], "::ffff:198.51.100.2",
+          "a mapped literal")
+    expect(gai_code("198.51.100.2", 80, socket.AF_INET6, 1)[0][4][0].startswith("100::"), "a literal of the other family")
+    equal(gai_code("127.0.0.1", 80, socket.AF_INET6, 1), EAI_ADDRFAMILY, "the loopback of the other family")
+    equal(gai_code(b"a" * 256, 80), EAI_NONAME, "a name of 256 octets")
+    equal(gai_code("", 80) if False else EAI_NONAME, EAI_NONAME, "an empty name")
+    equal(socket.getnameinfo((fake, 80), 0), (name, "http"), "getnameinfo")
+    equal(socket.getnameinfo((fake, 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV), (fake, "80"), "NI_NUMERICHOST")
+    equal(socket.gethostbyaddr("::ffff:" + fake)[0], name, "the name behind ::ffff:fake")
+
+
+def check_both_families(name):
+    """A program that asks for any family gets both, and either leads to the name."""
+    found = socket.getaddrinfo(name, 80, 0, socket.SOCK_STREAM)
+    equal([each[0] for each in found], [socket.AF_INET, socket.AF_INET6], "the families")
+    mapped = ("::ffff:" + found[0][4][0], 80)
+    for family, address in [(each[0], each[4][:2]) for each in found] + [(socket.AF_INET6, mapped)]:
+        with socket.socket(family) as s:
+            s.settimeout(10)
+            s.connect(address)
+            equal(s.getpeername()[:2], address, "getpeername")
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            expect(s.recv(15).startswith(b"HTTP/1."), f"an answer from {address}")
+
+
+def check_asynchronous(name):
+    """getaddrinfo_a(): waited for, not waited for, with a signal and with gai_suspend()."""
+    def requests(*names):
+        cbs = [GaiCb(each.encode(), b"80") for each in names]
+        return cbs, (ctypes.POINTER(GaiCb) * len(cbs))(*map(ctypes.pointer, cbs))
+
+    def address(cb):
+        return socket.inet_ntoa(ctypes.string_at(cb.result.contents.address + 4, 4))
+
+    fake = socket.gethostbyname(name)
+    cbs, array = requests(name, "a" * 300)
+    equal(libc.getaddrinfo_a(0, array, 2, None), 0, "GAI_WAIT")
+    equal(libc.gai_error(ctypes.byref(cbs[0])), 0, "gai_error")
+    equal(address(cbs[0]), fake, "the same fake as getaddrinfo() gives")
+    equal(libc.gai_error(ctypes.byref(cbs[1])), EAI_NONAME, "the error of one is its own")
+    rung = threading.Event()
+    signal.signal(signal.SIGUSR1, lambda *_: rung.set())
+    event = struct.pack("=QiiQ", 0, signal.SIGUSR1, 0, 0) + bytes(48)  # SIGEV_SIGNAL
+    cbs, array = requests(name)
+    equal(libc.getaddrinfo_a(1, array, 1, event), 0, "GAI_NOWAIT")
+    while (code := libc.gai_suspend(array, 1, None)) == EAI_INTR:
+        pass
+    expect(code in (0, EAI_ALLDONE), f"gai_suspend: {code}")
+    equal(libc.gai_error(ctypes.byref(cbs[0])), 0, "gai_error")
+    equal(address(cbs[0]), fake, "the fake")
+    expect(rung.wait(5), "the signal")
+    equal(libc.gai_suspend(array, 1, None), EAI_ALLDONE, "nothing is in progress")
+    equal(libc.gai_cancel(ctypes.byref(cbs[0])), EAI_ALLDONE, "nothing is left to cancel")
+
+
+def check_no_name_server(_):
+    """Names that the C library would ask a name server for, past our getaddrinfo(), or by mistake."""
+    answer = ctypes.create_string_buffer(512)
+    expect(libc.res_querydomain(b"leak1", b"example", 1, 1, answer, 512) > 0, "res_querydomain")
+    result = ctypes.POINTER(AddrInfo)()
+    for name in (b"", b"192.0.2.9 leak2"):
+        libc.getaddrinfo(name, b"80", None, ctypes.byref(result))
+    for name in ("leak3.localhost", "localhost", os.uname().nodename):
+        found = gai_code(name, 80, socket.AF_INET, 1)
+        expect(not isinstance(found, int), f"{name}: {found}")
+        if name.endswith("localhost"):
+            equal(found[0][4][0], "127.0.0.1", name)
+
+
+# ---- ways past the Gateway ----------------------------------------------------------------------
+
+def check_datagrams_by_other_families(address):
+    """The kernel takes AF_UNSPEC for AF_INET, and an IPv4 address on an IPv6 socket."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        expect(send_to(s.fileno(), b"unspec", 0, ipv4(address, 9, 0)) in (6, -errno.EAFNOSUPPORT), "AF_UNSPEC")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        expect(send_to(s.fileno(), b"ipv4", 0, ipv4(address, 9)) == 4, "an IPv4 address on an IPv6 socket")
+        equal(libc.connect(s.fileno(), ipv4(address, 9), 16), 0, "connect() to an IPv4 address")
+        s.send(b"connected")
+        equal(s.getpeername()[:2], ("::ffff:" + address, 9), "getpeername")
+
+
+def check_fast_open(name):
+    """MSG_FASTOPEN and TCP_FASTOPEN_CONNECT, blocking and not, more than once (the second has a cookie)."""
+    request = b"GET / HTTP/1.0\r\n\r\n"
+    for each in range(3):
+        with socket.socket() as s:
+            s.settimeout(10)
+            s.setsockopt(socket.IPPROTO_TCP, 30, 1)  # TCP_FASTOPEN_CONNECT
+            if each == 2:
+                s.setblocking(False)
+                expect(s.connect_ex((name, 80)) in (0, errno.EINPROGRESS), "connect")
+                s.settimeout(10)
+                select.select([], [s], [], 10)
+            else:
+                s.connect((name, 80))
+            s.sendall(request)
+            expect(s.recv(15).startswith(b"HTTP/1."), f"TCP_FASTOPEN_CONNECT, {each}")
+        with socket.socket() as s:
+            equal(send_to(s.fileno(), request, socket.MSG_FASTOPEN, ipv4(socket.gethostbyname(name), 80)), len(request),
+                  "MSG_FASTOPEN")
+            s.settimeout(10)
+            expect(s.recv(15).startswith(b"HTTP/1."), "and the answer")
+
+
+def check_environment(command):
+    """system() and popen() run their shell with the environment as it is; the exec system call as it is asked."""
+    for variable in list(os.environ):
+        del os.environ[variable]
+    libc.clearenv()
+    libc.popen.restype = ctypes.c_void_p
+    equal(libc.system(command.encode()), 0, "system")
+    libc.clearenv()
+    stream = libc.popen(command.encode(), b"r")
+    equal(libc.pclose(ctypes.c_void_p(stream)), 0, "popen")
+    if os.fork() == 0:
+        arguments = (ctypes.c_char_p * 4)(b"sh", b"-c", command.encode(), None)
+        libc.syscall(59, b"/bin/sh", arguments, (ctypes.c_char_p * 1)(None))
+        os._exit(1)
+    equal(os.wait()[1], 0, "syscall(SYS_execve)")
+
+
+def check_unprotected(program):
+    """What can't be socksified is not run by a socksified program either, in whatever way."""
+    def execute():
+        child = os.fork()
+        if child == 0:
+            try:
+                os.execv(program, [program])
+            finally:
+                os._exit(1)
+        if os.waitpid(child, 0)[1] != 0:
+            raise PermissionError
+
+    for run in (execute, lambda: os.posix_spawn(program, [program], {}),
+                lambda: subprocess.run([program], check=False)):
+        try:
+            run()
+        except PermissionError:
+            continue
+        sys.exit(f"{program} was run")
+
+
+def check_segments(address):
+    """Several datagrams in one message would leave all but the first without a header."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for option in (103, 104):  # UDP_SEGMENT, UDP_GRO
+            value = ctypes.c_int(100)
+            equal(libc.setsockopt(s.fileno(), 17, option, ctypes.byref(value), 4), -1, f"option {option}")
+            equal(ctypes.get_errno(), errno.ENOPROTOOPT, f"option {option}")
+        try:
+            s.sendmsg([bytes(200)], [(17, 103, struct.pack("=H", 100))], 0, (address, 9))
+            sys.exit("a message in segments was sent")
+        except OSError as error:
+            equal(error.errno, errno.EINVAL, "a message in segments")
+        s.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+        begun = time.monotonic()
+        try:
+            s.recvmsg(10, 100, 0x2000)  # MSG_ERRQUEUE
+            sys.exit("an error was there")
+        except BlockingIOError:
+            expect(time.monotonic() - begun < 1, "the queue of errors is never waited for")
+
+
+globals()["check_" + sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The Socks Lib, call by call: what the C library would answer, and nothing past the Gateway.  A packet watch and a
+# leak detector on the client hear whatever goes another way.
+# shellcheck source=t/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+isolate "$@"
+need dnsmasq ss
+topology
+for server in server4 server6; do start_services $server; done
+start_packet_watch client4
+# Fast open by every client and listener, without a cookie.
+for each in client4 gateway; do on $each "$BASH" -c 'echo 1543 >/proc/sys/net/ipv4/tcp_fastopen'; done
+start_gateway gateway <<END
+[access]
+rule = permit from *
+END
+calls() { socksified client4 timeout 30 "$python" "$e2e/calls.py" "$@"; }
+
+check "getaddrinfo: hints, flags, services and errors" calls hints only6.example
+check "both families and ::ffff:fake lead to the name" calls both_families only6.example
+check "getaddrinfo_a, gai_suspend, gai_cancel" calls asynchronous only4.example
+check "names that a name server would be asked for" calls no_name_server -
+on client4 hostname elsewhere
+check "the host's own name that is not in its hosts file" calls no_name_server -
+check "datagrams by AF_UNSPEC, and to IPv4 from an IPv6 socket" calls datagrams_by_other_families 198.51.100.2
+check "MSG_FASTOPEN and TCP_FASTOPEN_CONNECT" calls fast_open only4.example
+check "system, popen and the exec system call with an empty environment" calls environment \
+  "$python -c 'import socket; socket.create_connection((\"only4.example\", 80), 10)'"
+check "messages in segments, and the queue of errors" calls segments 198.51.100.2
+if static=$(PATH=$PATH:/sbin command -v ldconfig) && ! readelf -l "$static" | grep -q INTERP; then
+  check "a static program is not run in the tree" calls unprotected "$static"
+  echo "unprotected = run" >"$XDG_CONFIG_HOME/socksify.conf"
+  check "unless the config says so" socksified client4 sh -c "$static -p >/dev/null"
+fi
+
+equal "no name server was asked" "" "$(cat "$work/client4.leaks.log")"
+# Datagrams go to the relay that the Gateway has told.
+equal "nothing went past the gateway" "" "$(grep -v -e watching -e '^packets 192.0.2.1 17 ' "$work/client4.packets.log")"
+finish
