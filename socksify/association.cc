@@ -2,10 +2,10 @@
 #include "socksify/association.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "socksify/ask_gateway.h"
+#include "socksify/fd_hints.h"
 #include "socksify/real.h"
 #include "socksify/socket_table.h"
 #include "socksify/socks_lib.h"
@@ -16,8 +16,7 @@ namespace {
 // A socket that talks to more hosts than this forgets the oldest.
 constexpr std::size_t maxCorrespondents = 1024;
 
-constexpr int hintedFds = 1 << 16;
-constinit std::array<std::atomic<bool>, hintedFds> hints{};
+constinit FdHints hints;
 
 using Associations = std::map<std::uint64_t, std::shared_ptr<Association>>;
 constinit std::mutex associationsMutex;
@@ -25,10 +24,6 @@ Associations& associations() {
   alignas(Associations) static unsigned char place[sizeof(Associations)];
   static auto* map = new (place) Associations;
   return *map;
-}
-
-void hint(int fd) noexcept {
-  if (fd >= 0 && fd < hintedFds) hints[static_cast<unsigned>(fd)].store(true, std::memory_order_release);
 }
 
 // RFC 1928 lets the server leave the address out: then it is the one of the TCP connection.
@@ -124,10 +119,7 @@ std::optional<Endpoint> Association::peer() const {
   return peer_;
 }
 
-bool mayBeAssociated(int fd) noexcept {
-  if (fd < 0) return false;
-  return fd >= hintedFds || hints[static_cast<unsigned>(fd)].load(std::memory_order_acquire);
-}
+bool mayBeAssociated(int fd) noexcept { return hints.has(fd); }
 
 std::shared_ptr<Association> associationOf(int fd) noexcept {
   if (!mayBeAssociated(fd)) return nullptr;
@@ -139,7 +131,7 @@ std::shared_ptr<Association> associationOf(int fd) noexcept {
 
 std::shared_ptr<Association> associate(int fd, Family family) {
   const std::uint64_t cookie = socketCookie(fd);
-  hint(fd);
+  hints.mark(fd);
   const std::lock_guard lock(associationsMutex);
   auto& association = associations()[cookie];
   if (association == nullptr) association = std::make_shared<Association>(family);
@@ -157,13 +149,10 @@ void moveAssociation(std::uint64_t from, std::uint64_t to) {
 // Closing one number ends the association only if no other number has it: nobody counts those, but the
 // hint of every number that dup() made of it is set.
 void dissociate(int fd) noexcept {
-  if (fd >= hintedFds || !mayBeAssociated(fd)) return;
-  hints[static_cast<unsigned>(fd)].store(false, std::memory_order_release);
+  if (!mayBeAssociated(fd)) return;
+  hints.unmark(fd);
   const std::uint64_t cookie = socketCookie(fd);
-  for (int other = 0; cookie != 0 && other < hintedFds; ++other) {
-    if (hints[static_cast<unsigned>(other)].load(std::memory_order_relaxed) && socketCookie(other) == cookie)
-      return;
-  }
+  if (hints.any([cookie](int other) { return socketCookie(other) == cookie; })) return;
   std::shared_ptr<Association> last;  // ends after the lock is given back
   const std::lock_guard lock(associationsMutex);
   if (const auto found = associations().find(cookie); found != associations().end()) {
@@ -173,10 +162,17 @@ void dissociate(int fd) noexcept {
 }
 
 void associationFollows(int from, int to) noexcept {
-  if (mayBeAssociated(from)) hint(to);
+  if (mayBeAssociated(from)) hints.mark(to);
 }
 
-void lockAssociations() noexcept { associationsMutex.lock(); }
-void unlockAssociations() noexcept { associationsMutex.unlock(); }
+void lockAssociations() noexcept {
+  associationsMutex.lock();
+  for (const auto& [cookie, association] : associations()) association->lock();
+}
+
+void unlockAssociations() noexcept {
+  for (const auto& [cookie, association] : associations()) association->unlock();
+  associationsMutex.unlock();
+}
 
 }  // namespace crossgate::socksify

@@ -37,6 +37,10 @@ class Association {
   std::optional<Endpoint> peer() const;
   Family family() const noexcept { return family_; }
 
+  /// A fork must find it between two changes.
+  void lock() noexcept { mutex_.lock(); }
+  void unlock() noexcept { mutex_.unlock(); }
+
  private:
   struct Correspondent {
     Endpoint shown;                // as the program wrote it: a fake, or an address

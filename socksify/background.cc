@@ -12,6 +12,8 @@
 #include "socksify/association.h"
 #include "socksify/real.h"
 #include "socksify/servers.h"
+#include "socksify/silent_port.h"
+#include "socksify/socks_lib.h"
 #include "socksify/swap.h"
 
 namespace crossgate::socksify {
@@ -30,6 +32,7 @@ struct Helper {
   HiddenSocket wakeReceive;
   unsigned generation = 0;  // of the running thread; an older one leaves
   bool running = false;
+  pid_t owner = 0;  // the process that the thread runs in
 };
 constinit std::atomic<unsigned> jobCount{0};
 constinit std::atomic<unsigned> generationToRun{0};
@@ -56,6 +59,20 @@ int millisecondsUntil(Clock::time_point when) noexcept {
       std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(when - now).count(), 0));
 }
 
+// What was polled is in the order of the jobs; some of these may have gone since, and new ones be at the end.
+void stepThoseReady(Helper& all, const std::vector<pollfd>& polled) {
+  const auto now = Clock::now();
+  auto seen = polled.begin();
+  std::erase_if(all.jobs, [&](const auto& job) {
+    const auto own = std::find_if(seen, polled.end(), [&](const pollfd& one) { return one.fd == job->fd(); });
+    if (own != polled.end()) seen = own;
+    const bool idle = own != polled.end() && own->revents == 0 && now < job->deadline();
+    if (idle || !job->step()) return false;
+    jobCount.fetch_sub(1, std::memory_order_release);
+    return true;
+  });
+}
+
 // False when it is time to leave.
 bool serve(Helper& all, unsigned generation, std::vector<pollfd>& polled) {
   polled.clear();
@@ -74,11 +91,7 @@ bool serve(Helper& all, unsigned generation, std::vector<pollfd>& polled) {
   const std::lock_guard lock(all.mutex);
   if (all.generation != generation) return false;
   drain(all.wakeReceive);
-  std::erase_if(all.jobs, [](const auto& job) {
-    if (!job->step()) return false;
-    jobCount.fetch_sub(1, std::memory_order_release);
-    return true;
-  });
+  stepThoseReady(all, polled);
   if (ready != 0 || !all.jobs.empty()) return true;
   all.running = false;
   all.wakeReceive.reset();
@@ -107,6 +120,7 @@ bool startHelper(Helper& all) noexcept {
   all.wakeSend = HiddenSocket(pair[0]);
   all.wakeReceive = HiddenSocket(pair[1]);
   generationToRun = ++all.generation;
+  all.owner = ::getpid();
   sigset_t everything;
   sigset_t before;
   sigfillset(&everything);
@@ -125,13 +139,16 @@ bool startHelper(Helper& all) noexcept {
 // ---- fork ---------------------------------------------------------------------------------------
 
 void beforeFork() {
+  SocksLib::awaitBeginning();
   helper().mutex.lock();
   lockServers();
   lockAssociations();
   lockEpollNotes();
+  lockSilentPorts();
 }
 
 void afterForkInParent() {
+  unlockSilentPorts();
   unlockEpollNotes();
   unlockAssociations();
   unlockServers();
@@ -139,14 +156,17 @@ void afterForkInParent() {
 }
 
 // The helper thread is the parent's alone, and so are its conversations.
-void afterForkInChild() {
-  Helper& all = helper();
+void leaveToParent(Helper& all) {
   all.running = false;
   all.wakeSend.reset();
   all.wakeReceive.reset();
   ++all.generation;
   all.jobs.clear();
   jobCount.store(0);
+}
+
+void afterForkInChild() {
+  leaveToParent(helper());
   afterForkInParent();
 }
 
@@ -155,6 +175,8 @@ void afterForkInChild() {
 bool addJob(std::unique_ptr<Job> job) noexcept {
   Helper& all = helper();
   const std::lock_guard lock(all.mutex);
+  // A child made without fork()'s handlers (_Fork, clone) has the memory of a thread that it has not.
+  if (all.running && all.owner != ::getpid()) leaveToParent(all);
   // A program that closed all it did not know took the helper's own descriptors too.
   if (all.running && !wake(all)) all.running = false;
   if (!all.running && !startHelper(all)) {

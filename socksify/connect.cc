@@ -104,6 +104,7 @@ class GatewayConnect {
 
   int continueInBackground(int result) {
     noteFamilyOfOwnSocket();
+    expectConnect(fd_);  // it may have been made before exec
     if (addPending(fd_, std::move(link_), shown_, destination_, deadline_)) return fail(result);
     disconnect(fd_);
     return -1;

@@ -221,6 +221,7 @@ int bindAtGateway(int fd, const ControlConnection& control) {
 }
 
 bool isRendezvous(std::uint64_t cookie) {
+  if (!anyRendezvous.load(std::memory_order_acquire)) return false;
   State& all = state();
   const std::lock_guard lock(all.mutex);
   return all.rendezvous.contains(cookie);
@@ -344,7 +345,8 @@ int listen(int fd, int backlog) noexcept {
   const int before = errno;
   const auto expected = expectedBy(fd);
   if (real().listen(fd, backlog) != 0) return -1;
-  settled(fd);
+  // One whose peer comes through the Gateway is watched until it is closed.
+  if (!expected && !isRendezvous(socketCookie(fd))) settled(fd);
   if (expected) {
     if (const int error = bindAtGateway(fd, *expected); error != 0) {
       errno = error;

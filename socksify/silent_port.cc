@@ -64,4 +64,7 @@ std::optional<Endpoint> silentPort(Family family) noexcept {
   return std::nullopt;
 }
 
+void lockSilentPorts() noexcept { listenersMutex.lock(); }
+void unlockSilentPorts() noexcept { listenersMutex.unlock(); }
+
 }  // namespace crossgate::socksify

@@ -12,4 +12,7 @@ namespace crossgate::socksify {
 /// program has closed what it does not know.  Empty where there is no loopback of this family.
 std::optional<Endpoint> silentPort(Family family) noexcept;
 
+void lockSilentPorts() noexcept;
+void unlockSilentPorts() noexcept;
+
 }  // namespace crossgate::socksify

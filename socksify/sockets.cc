@@ -76,7 +76,7 @@ int domainOfSocket(int fd, void* value, socklen_t* length) {
 
 // True when nothing of ours hangs on the number: the way of nearly every call.
 bool isOrdinary(int fd) noexcept {
-  return (!mayConnect(fd) && !mayBeAssociated(fd) && !anyJobs()) || inVforkChild();
+  return (!mayConnect(fd) && !mayBeAssociated(fd)) || inVforkChild();
 }
 
 int followed(int from, int to) noexcept {

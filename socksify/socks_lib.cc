@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "socksify/hosts_file.h"
@@ -16,6 +17,7 @@ namespace crossgate::socksify {
 namespace {
 
 constexpr std::uint16_t dnsPort = 53;
+constinit std::atomic<bool> begun{false};
 
 void writeLine(const char* format, va_list arguments) noexcept {
   const KeepErrno keep;
@@ -44,8 +46,13 @@ SocksLib& SocksLib::get() noexcept {
   return *lib;
 }
 
+void SocksLib::awaitBeginning() noexcept {
+  if (begun.load(std::memory_order_acquire)) get();
+}
+
 SocksLib::SocksLib() : hostName_(ownHostName()) {
   const KeepErrno keep;
+  begun.store(true, std::memory_order_release);
   if (auto config = loadConfig(); config) {
     config_ = *std::move(config);
     if (config_.gatewayHost.empty()) trouble_ = "no gateway is configured; set SOCKS5_SERVER=host:port";
@@ -106,11 +113,7 @@ Route SocksLib::routeTo(const Endpoint& peer, bool stream) {
 }
 
 Result<std::vector<Endpoint>> SocksLib::gatewayAddresses() {
-  {
-    const std::lock_guard lock(gatewayMutex_);
-    if (!gateway_.empty()) return gateway_;
-  }
-  // Not under the lock: a look-up takes its time, and may be left by a signal handler's longjmp.
+  if (const auto* known = gateway_.load(std::memory_order_acquire)) return *known;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
@@ -126,9 +129,10 @@ Result<std::vector<Endpoint>> SocksLib::gatewayAddresses() {
     }
   }
   real().freeaddrinfo(list);
-  const std::lock_guard lock(gatewayMutex_);
-  if (gateway_.empty()) gateway_ = found;
-  return gateway_;
+  auto kept = std::make_unique<const std::vector<Endpoint>>(found);
+  const std::vector<Endpoint>* none = nullptr;
+  if (gateway_.compare_exchange_strong(none, kept.get(), std::memory_order_acq_rel)) kept.release();
+  return found;
 }
 
 bool SocksLib::isGateway(const Endpoint& endpoint) {

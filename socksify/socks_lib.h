@@ -6,7 +6,7 @@
 // With a config that makes no sense, or none at all, it is there too, and refuses: see trouble().
 #pragma once
 
-#include <mutex>
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +36,8 @@ struct Route {
 class SocksLib {
  public:
   static SocksLib& get() noexcept;
+  /// Before a fork: another thread may be making it just now, and the child would wait for that for ever.
+  static void awaitBeginning() noexcept;
 
   const Config& config() const noexcept { return config_; }
   MappingTable& names() noexcept { return *names_; }
@@ -65,8 +67,8 @@ class SocksLib {
   std::string hostName_;
   std::optional<MappingTable> names_;
   std::optional<SocketTable> sockets_;
-  std::mutex gatewayMutex_;
-  std::vector<Endpoint> gateway_;
+  // Kept for good once known.  No lock: a fork needs no care.
+  std::atomic<const std::vector<Endpoint>*> gateway_{nullptr};
 };
 
 /// localhost and what is below it: a name that never leaves the host (RFC 6761, section 6.3).

@@ -8,12 +8,12 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
 
 #include "lib/address.h"
+#include "socksify/fd_hints.h"
 #include "socksify/real.h"
 #include "socksify/silent_port.h"
 #include "socksify/socks_lib.h"
@@ -110,9 +110,8 @@ void copyFlags(int from, int to) noexcept {
 
 // ---- epoll --------------------------------------------------------------------------------------
 
-constexpr int hintedFds = 1 << 16;
-// One bit per descriptor that may still connect.  A hint: what is stale costs a look, never a mistake.
-constinit std::array<std::atomic<std::uint64_t>, hintedFds / 64> hints{};
+// The descriptors that may still connect.
+constinit FdHints hints;
 
 struct Note {
   int epoll;
@@ -238,24 +237,12 @@ void swapUnder(const std::vector<int>& fds, HiddenSocket replacement, OldSocket 
   if (fate == OldSocket::ends) real().shutdown(old.get(), SHUT_RDWR);
 }
 
-void expectConnect(int fd) noexcept {
-  if (fd >= 0 && fd < hintedFds) {
-    hints[static_cast<unsigned>(fd) / 64].fetch_or(std::uint64_t{1} << (fd % 64), std::memory_order_relaxed);
-  }
-}
-
-bool mayConnect(int fd) noexcept {
-  if (fd < 0) return false;
-  if (fd >= hintedFds) return true;
-  return (hints[static_cast<unsigned>(fd) / 64].load(std::memory_order_relaxed) >> (fd % 64) & 1) != 0;
-}
+void expectConnect(int fd) noexcept { hints.mark(fd); }
+bool mayConnect(int fd) noexcept { return hints.has(fd); }
 
 void settled(int fd) noexcept {
   if (!mayConnect(fd)) return;
-  if (fd < hintedFds) {
-    hints[static_cast<unsigned>(fd) / 64].fetch_and(~(std::uint64_t{1} << (fd % 64)),
-                                                    std::memory_order_relaxed);
-  }
+  hints.unmark(fd);
   const std::lock_guard lock(notesMutex);
   notes().erase(fd);
 }
