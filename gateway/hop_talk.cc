@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 namespace crossgate {
 namespace {
@@ -45,6 +46,8 @@ Task<Result<socks5::Reply>> HopTalk::converse(Stream& stream, Patience patience)
     } else if (io.state == Io::State::closed) {
       co_return client_->closedEarly();
     } else if (io.state == Io::State::failed) {
+      if (io.error == EPROTO)
+        co_return Error{Failure::general, "it broke TLS off (does it want a certificate, or another one?)"};
       co_return systemError("read", io.error);
     } else if (co_await waitFor(stream, io.state, heard_ ? patience.toReply : patience.toAnswer) ==
                Wake::timedOut) {
