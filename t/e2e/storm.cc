@@ -65,7 +65,9 @@ bool waitBySelect(int fd) {
 
 bool waitByEpoll(int epoll) {
   epoll_event event{};
-  return epoll_wait(epoll, &event, 1, patience) == 1;
+  int ready = 0;
+  while ((ready = epoll_wait(epoll, &event, 1, patience)) < 0 && errno == EINTR) continue;
+  return ready == 1;
 }
 
 // EPOLLET, added before connect(), when an unconnected socket has already had its say.
@@ -98,7 +100,14 @@ bool isEchoed(int fd, const std::string& text) {
   if (send(fd, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) return false;
   std::string wanted = text + text;  // its name, then the echo
   std::string seen(wanted.size(), '\0');
-  return recv(fd, seen.data(), seen.size(), MSG_WAITALL) == static_cast<ssize_t>(seen.size()) && seen == wanted;
+  // The SIGCHLD of another thread's child cuts even MSG_WAITALL short.
+  std::size_t got = 0;
+  while (got < seen.size()) {
+    const ssize_t more = recv(fd, seen.data() + got, seen.size() - got, MSG_WAITALL);
+    if (more == 0 || (more < 0 && errno != EINTR)) break;
+    if (more > 0) got += static_cast<std::size_t>(more);
+  }
+  return seen == wanted;
 }
 
 bool isNamed(int fd, const std::string& name) {
