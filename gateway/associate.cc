@@ -29,7 +29,12 @@ Task<void> connectionEnds(Stream& connection, Inbox& inbox) {
 }  // namespace
 
 const char* toString(AssociationEnd end) noexcept {
-  return end == AssociationEnd::idle ? "idle-timeout" : "ok";
+  switch (end) {
+    case AssociationEnd::finished: return "ok";
+    case AssociationEnd::idle: return "idle-timeout";
+    case AssociationEnd::lost: return "hop-lost";
+  }
+  return "ok";
 }
 
 Result<std::unique_ptr<Association>> Association::open(EventLoop& loop, const AssociateOptions& options,
@@ -50,6 +55,7 @@ Association::Association(EventLoop& loop, Fd fd, const AssociateOptions& options
                          const Endpoint& client, std::optional<uid_t> owner, DatagramCounts& counts)
     : options_(options),
       socket_(loop, std::move(fd)),
+      ended_(loop),
       local_(local),
       client_(client),
       owner_(owner),
@@ -61,19 +67,24 @@ Destination Association::place() const {
 }
 
 Task<AssociationEnd> Association::serve(Stream& connection, Inbox& inbox, DestinationSide& destination) {
-  Signal ended(socket_.loop());
   cipher_ = connection.datagrams();
   destination.start(*this);
   Task<void> datagrams = receive(destination);
   datagrams.start([](void*) noexcept {}, nullptr);
   Task<void> watch = connectionEnds(connection, inbox);
-  watch.start([](void* signal) noexcept { static_cast<Signal*>(signal)->notify(); }, &ended);
+  watch.start([](void* signal) noexcept { static_cast<Signal*>(signal)->notify(); }, &ended_);
   while (!watch.done()) {
+    if (isLost_) co_return AssociationEnd::lost;
     const Deadline patience = lastActivity_ + options_.idle;
     if (Clock::now() >= patience) co_return AssociationEnd::idle;
-    co_await ended.wait(patience);
+    co_await ended_.wait(patience);
   }
   co_return AssociationEnd::finished;
+}
+
+void Association::lost() {
+  isLost_ = true;
+  ended_.notify();
 }
 
 // ---- from the client -------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ struct AssociateOptions {
   std::chrono::seconds idle{};
 };
 
-enum class AssociationEnd : std::uint8_t { finished, idle };
+enum class AssociationEnd : std::uint8_t { finished, idle, lost };
 const char* toString(AssociationEnd end) noexcept;
 
 class Association final : public ClientSide {
@@ -53,6 +53,7 @@ class Association final : public ClientSide {
   Task<AssociationEnd> serve(Stream& connection, Inbox& inbox, DestinationSide& destination);
 
   void deliver(std::span<const OctetSpan> framed) override;
+  void lost() override;
 
  private:
   Association(EventLoop& loop, Fd fd, const AssociateOptions& options, const Endpoint& local,
@@ -66,6 +67,8 @@ class Association final : public ClientSide {
   const AssociateOptions& options_;
   DatagramCipher* cipher_ = nullptr;  // the connection's, while it is served
   Socket socket_;
+  Signal ended_;        // the connection, or the destination side
+  bool isLost_ = false;  // the latter
   Endpoint local_;
   Endpoint client_;             // port 0: not known yet
   std::optional<uid_t> owner_;  // as long as the first datagram has not come

@@ -75,28 +75,40 @@ Task<Result<Connection>> Chain::connect(Destination destination, Deadline deadli
   socks5::Request request{socks5::Command::connect, std::move(destination)};
   auto opened = co_await open(std::move(request), deadline);
   if (!opened) co_return opened.error();
-  const IpAddress* bound = opened->bound.address();
-  const Endpoint local{bound != nullptr ? *bound : IpAddress(), opened->bound.port};
-  co_return Connection{std::move(opened->tunnel.stream), opened->tunnel.first, local};
+  Opened& last = opened->back();
+  const IpAddress* bound = last.bound.address();
+  const Endpoint local{bound != nullptr ? *bound : IpAddress(), last.bound.port};
+  co_return Connection{std::move(last.tunnel.stream), last.tunnel.first, local};
 }
 
 Task<Result<std::unique_ptr<Rendezvous>>> Chain::listen(Destination expected, Deadline deadline) {
   socks5::Request request{socks5::Command::bind, std::move(expected)};
   auto opened = co_await open(std::move(request), deadline);
   if (!opened) co_return opened.error();
+  Opened& last = opened->back();
   co_return std::unique_ptr<Rendezvous>(std::make_unique<ChainRendezvous>(
-      std::move(opened->tunnel.stream), std::move(opened->talk), std::move(opened->bound)));
+      std::move(last.tunnel.stream), std::move(last.talk), std::move(last.bound)));
 }
 
 Task<Result<Destination>> Chain::resolve(socks5::Request request, Deadline deadline) {
   auto opened = co_await open(std::move(request), deadline);
   if (!opened) co_return opened.error();
-  co_return std::move(opened->bound);
+  co_return std::move(opened->back().bound);
+}
+
+Task<Result<std::vector<ChainDatagrams::Held>>> Chain::associate(Deadline deadline) {
+  // All zeros: each hop learns by the first datagram where the others come from.
+  socks5::Request request{socks5::Command::udpAssociate, Destination{IpAddress(), 0}};
+  auto opened = co_await open(std::move(request), deadline);
+  if (!opened) co_return opened.error();
+  std::vector<ChainDatagrams::Held> held;
+  for (Opened& each : *opened) held.push_back({std::move(each.tunnel.stream), std::move(each.bound)});
+  co_return held;
 }
 
 // ---- one way after the other ---------------------------------------------------------------------
 
-Task<Result<Chain::Opened>> Chain::open(socks5::Request request, Deadline deadline) {
+Task<Result<std::vector<Chain::Opened>>> Chain::open(socks5::Request request, Deadline deadline) {
   if (setting_.passedGateways + 1 >= setting_.options.mostGateways) {
     co_return Error{Failure::denied, "the request has passed " + std::to_string(setting_.passedGateways) +
                                          " gateways before this one (route.gateways): it goes in circles"};
@@ -105,9 +117,7 @@ Task<Result<Chain::Opened>> Chain::open(socks5::Request request, Deadline deadli
   Error last;
   while (const HopPath* path = choice.next()) {
     Setback setback;
-    const std::size_t at = path->hops.size() - 1;
-    const HopTalk::Patience waits = patience(path->hops[at], choice.left(), deadline);
-    auto opened = co_await ask(*path, at, request, setback, waits);
+    auto opened = co_await tryWay(*path, choice.left(), request, setback, deadline);
     if (opened) {
       take(*path);
       co_return opened;
@@ -118,6 +128,36 @@ Task<Result<Chain::Opened>> Chain::open(socks5::Request request, Deadline deadli
     if (Clock::now() >= deadline) break;
   }
   co_return last;
+}
+
+// Asks the last hop, or for UDP each of them, the nearest first.
+Task<Result<std::vector<Chain::Opened>>> Chain::tryWay(const HopPath& path, std::size_t waysLeft,
+                                                       socks5::Request request, Setback& setback,
+                                                       Deadline deadline) {
+  const std::size_t last = path.hops.size() - 1;
+  const bool datagrams = request.command == socks5::Command::udpAssociate;
+  if (datagrams) {
+    setback = {&path.hops.front(), Consequence::next};
+    if (auto carried = checkDatagrams(path); !carried) co_return carried.error();
+  }
+  std::vector<Opened> all;
+  for (std::size_t at = datagrams ? 0 : last; at <= last; ++at) {
+    const HopTalk::Patience waits = patience(path.hops[at], waysLeft, deadline);
+    auto opened = co_await ask(path, at, request, setback, waits);
+    if (!opened) co_return opened.error();
+    all.push_back(*std::move(opened));
+  }
+  co_return all;
+}
+
+Result<void> Chain::checkDatagrams(const HopPath& path) const {
+  for (const Hop& hop : path.hops) {
+    if (hop.protocol != HopProtocol::socks5)
+      return Error{Failure::unsupportedCommand, hop.text + ": carries no UDP"};
+    if (hop.tls && !setting_.options.udp)
+      return Error{Failure::unsupportedCommand, hop.text + ": TLS does not protect datagrams (route.udp)"};
+  }
+  return {};
 }
 
 // A hop that speaks before it has reached the destination shows by that that it lives.  Of the others each has its

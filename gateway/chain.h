@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "gateway/chain_datagrams.h"
 #include "gateway/connection.h"
 #include "gateway/dial.h"
 #include "gateway/hop_board.h"
@@ -51,6 +52,8 @@ class Chain {
   Task<Result<Connection>> connect(Destination destination, Deadline deadline);
   /// BIND at the last hop.
   Task<Result<std::unique_ptr<Rendezvous>>> listen(Destination expected, Deadline deadline);
+  /// UDP ASSOCIATE at every hop.
+  Task<Result<std::vector<ChainDatagrams::Held>>> associate(Deadline deadline);
   /// RESOLVE and RESOLVE_PTR at the last hop.
   Task<Result<Destination>> resolve(socks5::Request request, Deadline deadline);
 
@@ -79,7 +82,10 @@ class Chain {
   };
   class Choice;
 
-  Task<Result<Opened>> open(socks5::Request request, Deadline deadline);
+  Task<Result<std::vector<Opened>>> open(socks5::Request request, Deadline deadline);
+  Task<Result<std::vector<Opened>>> tryWay(const HopPath& path, std::size_t waysLeft, socks5::Request request,
+                                           Setback& setback, Deadline deadline);
+  Result<void> checkDatagrams(const HopPath& path) const;
   Task<Result<Opened>> ask(const HopPath& path, std::size_t last, socks5::Request request, Setback& setback,
                            HopTalk::Patience patience);
   Task<Result<Tunnel>> reach(const HopPath& path, std::size_t last, Setback& setback, Deadline deadline);

@@ -16,6 +16,8 @@ namespace crossgate {
 class ClientSide {
  public:
   virtual void deliver(std::span<const OctetSpan> framed) = 0;
+  /// The destination side can't go on: a hop has ended its association.
+  virtual void lost() = 0;
 
  protected:
   ~ClientSide() = default;

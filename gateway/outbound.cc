@@ -21,7 +21,9 @@ bool isOfOneAddress(Failure failure) {
 Outbound::Outbound(Services& services, const Authorization& asked, Passenger passenger)
     : services_(services),
       asked_(asked),
-      route_(services.config.routes.find(asked.subject, asked.command, asked.destination)) {
+      route_(asked.command == Command::udp
+                 ? services.config.routes.findForAll(asked.subject, asked.command)
+                 : services.config.routes.find(asked.subject, asked.command, asked.destination)) {
   const bool answeredHere = route_ != nullptr && route_->resolveHere && asked.command == Command::resolve;
   if (route_ == nullptr || route_->isDirect() || answeredHere) return;
   chain_.emplace(chainSetting(std::move(passenger)), *route_);
@@ -108,9 +110,31 @@ Task<Result<Destination>> Outbound::resolve(bool reverse, Preference prefer, Dea
                                         deadline);
 }
 
-Task<Result<std::unique_ptr<DestinationSide>>> Outbound::associate(DatagramCounts& counts) {
-  if (chain_) co_return Error{Failure::unsupportedCommand, "a chain carries no UDP yet"};
+Task<Result<std::unique_ptr<DestinationSide>>> Outbound::associate(DatagramCounts& counts,
+                                                                     Deadline deadline) {
+  if (chain_) {
+    auto held = co_await chain_->associate(deadline);
+    if (!held) co_return held.error();
+    const AddressPair source{services_.config.dial.sourceV4, services_.config.dial.sourceV6};
+    ChainDatagrams::Permit permit = [this](const Destination& to) { return permitDatagrams(to); };
+    auto opened = ChainDatagrams::open(services_.loop, *std::move(held), source, std::move(permit), counts);
+    if (!opened) co_return opened.error();
+    co_return std::unique_ptr<DestinationSide>(*std::move(opened));
+  }
   co_return std::unique_ptr<DestinationSide>(std::make_unique<DirectDatagrams>(datagramSetting(), counts));
+}
+
+// All datagrams of an association go one way; what the routes would send another way is refused.
+Result<void> Outbound::permitDatagrams(const Destination& destination) const {
+  const Route* route = services_.config.routes.find(asked_.subject, Command::udp, destination);
+  const bool direct = route == nullptr || route->isDirect();
+  if (chain_ ? route != route_ : !direct)
+    return Error{Failure::denied, destination.toString() + " has another route than its association"};
+  if (chain_ && route_->resolveHere && destination.name() != nullptr)
+    return Error{Failure::denied, "names of datagrams are not resolved here (resolve here)"};
+  Authorization asked = asked_;
+  asked.destination = destination;
+  return chain_ ? authorizeDelegated(asked) : crossgate::authorize(asked);
 }
 
 DatagramSetting Outbound::datagramSetting() {
@@ -124,7 +148,7 @@ DatagramSetting Outbound::datagramSetting() {
           config.dial.prefer,
           {config.dial.sourceV4, config.dial.sourceV6},
           config.datagramPeers,
-          [about](const Destination& destination) { return crossgate::authorize(about(destination)); },
+          [this](const Destination& destination) { return permitDatagrams(destination); },
           [about](const Destination& destination, const IpAddress& address) {
             return admission(about(destination))(address);
           }};

@@ -39,7 +39,7 @@ class Outbound {
                                                    std::function<void(const Endpoint&)> onStranger,
                                                    Deadline deadline);
   Task<Result<Destination>> resolve(bool reverse, Preference prefer, Deadline deadline);
-  Task<Result<std::unique_ptr<DestinationSide>>> associate(DatagramCounts& counts);
+  Task<Result<std::unique_ptr<DestinationSide>>> associate(DatagramCounts& counts, Deadline deadline);
 
   /// For the log: "direct", or "via" and the hops.
   std::string text() const { return chain_ ? chain_->text() : "direct"; }
@@ -49,6 +49,7 @@ class Outbound {
   ChainSetting chainSetting(Passenger passenger);
   bool isOurs(const Endpoint& endpoint) const;
   DatagramSetting datagramSetting();
+  Result<void> permitDatagrams(const Destination& destination) const;
 
   Services& services_;
   const Authorization& asked_;

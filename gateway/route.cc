@@ -221,6 +221,13 @@ const Route* RouteTable::find(const Subject& subject, Command command, const Des
   return found == routes_.end() ? nullptr : &*found;
 }
 
+const Route* RouteTable::findForAll(const Subject& subject, Command command) const {
+  const auto found = std::find_if(routes_.begin(), routes_.end(), [&](const Route& route) {
+    return route.concerns(subject, command) && route.concernsEveryDestination();
+  });
+  return found == routes_.end() ? nullptr : &*found;
+}
+
 std::vector<Hop> RouteTable::hops() const {
   std::vector<Hop> all;
   for (const Route& route : routes_) {

@@ -93,6 +93,8 @@ class RouteTable {
   std::size_t hopCount() const noexcept { return entries_.size(); }
   /// The route that decides; null, or one that isDirect(), where the destination is dialled from here.
   const Route* find(const Subject& subject, Command command, const Destination& destination) const;
+  /// The first one that does not depend on the destination, for an association; null where there is none.
+  const Route* findForAll(const Subject& subject, Command command) const;
   bool passesLogins() const;
   std::vector<Hop> hops() const;  ///< of all routes
 

@@ -231,7 +231,7 @@ Task<Result<void>> Session::associate() {
   auto association = Association::open(services_.loop, services_.config.associate, local,
                                        record_.client.address, request_.destination, listener_.owner, counts);
   if (!association) co_return association.error();
-  auto destination = co_await unlessPeerLeaves(*client_, inbox_, outbound_->associate(counts));
+  auto destination = co_await unlessPeerLeaves(*client_, inbox_, outbound_->associate(counts, in(services_.config.timeouts.connect)));
   if (!destination) co_return destination.error();
   if (auto told = co_await tell((*association)->place()); !told) co_return told;
   record_.result = "relaying";

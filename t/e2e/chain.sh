@@ -52,14 +52,16 @@ start_gateway gateway <<END
 [access]
 rule = permit from 192.0.2.0/24
 [route]
-via = socks5://second.gw.example:1080 to only4.example,198.51.100.0/24
-via = socks5://[2001:db8:12::2]:1080 socks5://203.0.113.2:1080
+via = socks5://second.gw.example:1080 to only4.example,198.51.100.0/24 command connect,bind
+via = socks5://[2001:db8:12::2]:1080 socks5://203.0.113.2:1080 command connect,bind,resolve
+via = socks5://[2001:db8:12::2]:1080 command udp
 END
 start_gateway second <<END
 [access]
 rule = permit from 2001:db8:12::/64,2001:db8:c::/64
 [route]
-via = socks5://203.0.113.2:1080 from 2001:db8:c::/64 to only6.example,far.example,2001:db8:d::/64
+via = socks5://203.0.113.2:1080 from 2001:db8:c::/64 to only6.example,far.example,2001:db8:d::/64 command connect,bind
+via = socks5://203.0.113.2:1080 from 2001:db8:c::/64 command udp
 END
 start_gateway third <<END
 [access]
@@ -143,4 +145,32 @@ for pair in "client4 server4" "client6 server6"; do
   # shellcheck disable=SC2086
   case_ "the same by name: $pair" bind.py by_name $pair
 done
+case_ "UDP through two gateways, v4 v6 v4" udp.py through client4 server4
+case_ "UDP through two gateways, v6 v4 v6" udp.py through client6 server6
+case_ "the end of the TCP connection is the end of the associations" udp.py ends client4 server4
+check "dig by UDP" answers 192.0.2.77 socksified client4 dig +short @only4.example told-by.server4.example
+stop_gateway gateway
+
+start_gateway gateway <<END
+[access]
+rule = permit from 192.0.2.0/24
+[route]
+via = socks5://[2001:db8:12::2]:1080 to only4.example
+via = socks5://[2001:db8:12::2]:1080 socks5://203.0.113.2:1080
+END
+case_ "UDP through two hops of one route, an association at each" udp.py through client4 server6
+case_ "a datagram that has another route than its association is not sent" udp.py unrouted client4
+matches "the log says why" 'reason="only4.example:7 has another route than its association"' "$work/gateway.log"
+case_ "a hop that ends takes the association with it" udp.py hop_ends client4 "${gateway_pid[third]}"
+matches "the log says that too" 'command=udp .*result=hop-lost' "$work/gateway.log"
+stop_gateway gateway
+
+start_gateway gateway <<END
+[access]
+rule = permit from 192.0.2.0/24
+[route]
+via = socks5://[2001:db8:12::2]:1080 socks4a://203.0.113.2:1080
+END
+case_ "what a hop can't carry is refused as such" udp.py no_command client4 7
+matches "and the log names the hop" 'command=udp .*reason="socks4a://203.0.113.2:1080: carries no UDP"' "$work/gateway.log"
 finish

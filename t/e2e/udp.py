@@ -3,7 +3,9 @@
 """UDP ASSOCIATE through the Gateway; t/e2e/udp.sh says what each case is about."""
 import contextlib
 import hashlib
+import os
 import select
+import signal
 import socket
 import sys
 import threading
@@ -85,6 +87,16 @@ def sizes(client, server):
         for size in (64, 60000):
             one.echo((names[server], at[1]), payload(size), at)
         one.echo((at[0].upper(), at[1]), b"an address as a name", at)
+
+
+def through(client, server):
+    """The same through further gateways: each takes a header of room, the last knows the server."""
+    with echo_server(server) as at:
+        one = Association(client)
+        for size in (0, 1, 512, 1472, 9000, 60000):
+            one.echo(at, payload(size), at)
+        for size in (64, 60000):
+            one.echo((names[server], at[1]), payload(size), at)
 
 
 def announced_port(client, server):
@@ -189,8 +201,21 @@ def rules(client, server):
         one.silent()
 
 
-def no_command(client):
-    equal(NOT_ALLOWED, Socks5(client, UDP_ASSOCIATE, "0.0.0.0", 0).reply)
+def no_command(client, reply=NOT_ALLOWED):
+    equal(int(reply), Socks5(client, UDP_ASSOCIATE, "0.0.0.0", 0).reply)
+
+
+def unrouted(client):
+    one = Association(client)
+    one.send((names["server4"], 7), b"not sent")
+    one.silent()
+
+
+def hop_ends(client, pid):
+    """The gateway with this process id is stopped."""
+    one = Association(client)
+    os.kill(int(pid), signal.SIGINT)
+    assert closed(one.socks.tcp), "the association outlives its hop"
 
 
 def rubbish(client, server):

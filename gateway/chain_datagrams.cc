@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gateway/chain_datagrams.h"
+
+#include "lib/socks5.h"
+
+namespace crossgate {
+namespace {
+
+constexpr std::size_t maxVerdicts = 4096;
+// After so many full batches without a wait the other relays of the worker have their turn.
+constexpr unsigned batchesInARow = 8;
+constexpr std::size_t keyAt = 3;  // behind RSV and FRAG
+
+SendBatch& sendBatch() {
+  static SendBatch batch;
+  return batch;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ChainDatagrams>> ChainDatagrams::open(EventLoop& loop, std::vector<Held> held,
+                                                             const AddressPair& source, Permit permit,
+                                                             DatagramCounts& counts) {
+  const Destination& place = held.front().place;
+  const IpAddress* address = place.address();
+  if (address == nullptr) return Error{Failure::general, "the first hop takes datagrams at no address"};
+  const IpAddress to = address->unmapped();
+  auto fd = openDatagramSocket(source.of(to.family()).value_or(IpAddress::any(to.family())), {});
+  if (!fd) return fd.error();
+  const Endpoint first{to, place.port};
+  return std::unique_ptr<ChainDatagrams>(
+      new ChainDatagrams(loop, *std::move(fd), first, std::move(held), std::move(permit), counts));
+}
+
+ChainDatagrams::ChainDatagrams(EventLoop& loop, Fd fd, const Endpoint& first, std::vector<Held> held,
+                               Permit permit, DatagramCounts& counts)
+    : held_(std::move(held)),
+      permit_(std::move(permit)),
+      counts_(counts),
+      first_(first),
+      socket_(loop, std::move(fd)) {
+  for (std::size_t at = 1; at < held_.size(); ++at) encode(socks5::UdpHeader{0, held_[at].place}, nested_);
+}
+
+void ChainDatagrams::start(ClientSide& client) {
+  client_ = &client;
+  tasks_.push_back(receive());
+  for (const Held& held : held_) tasks_.push_back(watch(*held.stream));
+  for (Task<void>& task : tasks_) task.start([](void*) noexcept {}, nullptr);
+}
+
+// Nothing that comes over a hop's TCP connection has a meaning; only its end has.
+Task<void> ChainDatagrams::watch(Stream& stream) {
+  Inbox inbox;
+  for (;;) {
+    inbox.clear();
+    const auto count = co_await inbox.fill(stream, never);
+    if (!count || *count == 0) break;
+  }
+  client_->lost();
+}
+
+// ---- towards the destinations ----------------------------------------------------------------------
+
+void ChainDatagrams::send(std::span<const OctetSpan> framed) {
+  SendBatch& batch = sendBatch();
+  std::array<Octets, batchSize> whole;
+  std::size_t used = 0;
+  for (const OctetSpan datagram : framed) {
+    const std::size_t headerSize = frameHeaderSize(datagram);
+    if (headerSize == 0) {
+      counts_.drop(Drop::malformed);
+    } else if (!permitted(datagram, headerSize)) {
+      counts_.drop(Drop::denied);
+    } else {
+      Octets& octets = whole[used++];
+      octets = nested_;
+      octets.insert(octets.end(), datagram.begin(), datagram.end());
+      batch.add(octets, first_, nested_.size() + headerSize);
+    }
+    if (used == whole.size()) {
+      flush();
+      used = 0;
+    }
+  }
+  if (used > 0) flush();
+}
+
+void ChainDatagrams::flush() {
+  const SendBatch::Outcome outcome = sendBatch().flush(socket_.fd());
+  counts_.sent += outcome.sent;
+  counts_.octetsSent += outcome.octets;
+  counts_.drop(Drop::oversized, outcome.oversized);
+  counts_.drop(Drop::unsent, outcome.unsent);
+}
+
+bool ChainDatagrams::permitted(OctetSpan framed, std::size_t headerSize) {
+  std::string key(reinterpret_cast<const char*>(framed.data()) + keyAt, headerSize - keyAt);
+  if (const auto known = verdicts_.find(key); known != verdicts_.end()) return known->second;
+  if (verdicts_.size() >= maxVerdicts) verdicts_.clear();
+  return verdicts_[std::move(key)] = judge(framed);
+}
+
+bool ChainDatagrams::judge(OctetSpan framed) {
+  Reader reader(framed);
+  const auto header = socks5::decodeUdpHeader(reader);
+  const Result<void> verdict = header ? permit_(header->destination) : Result<void>(header.error());
+  if (!verdict && counts_.refusal.empty()) counts_.refusal = verdict.error().detail;
+  return verdict.has_value();
+}
+
+// ---- towards the client ----------------------------------------------------------------------------
+
+Task<void> ChainDatagrams::receive() {
+  for (unsigned inARow = 0;; ++inARow) {
+    const std::size_t count = receiveBatch().receive(socket_);
+    if (count > 0) deliver(count);
+    if (count == 0) {
+      co_await socket_.readable(never);
+      inARow = 0;
+    } else if (inARow >= batchesInARow) {
+      co_await Sleep(socket_.loop(), Clock::now());
+      inARow = 0;
+    }
+  }
+}
+
+void ChainDatagrams::deliver(std::size_t count) {
+  ReceiveBatch& batch = receiveBatch();
+  std::array<OctetSpan, batchSize> framed;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Endpoint sender = batch.sender(i);
+    if (sender.address.unmapped() != first_.address || sender.port != first_.port) {
+      counts_.drop(Drop::uninvited);
+      continue;
+    }
+    framed[kept] = unnested(batch.datagram(i));
+    if (framed[kept].empty())
+      counts_.drop(Drop::malformed);
+    else
+      ++kept;
+  }
+  client_->deliver({framed.data(), kept});
+}
+
+// What the last hop has framed; empty where it makes no sense.  The hops before it have seen to the senders.
+OctetSpan ChainDatagrams::unnested(OctetSpan datagram) const {
+  for (std::size_t at = 1;; ++at) {
+    const std::size_t headerSize = frameHeaderSize(datagram);
+    if (headerSize == 0 || datagram[keyAt - 1] != 0) return {};
+    if (at == held_.size()) return datagram;
+    datagram = datagram.subspan(headerSize);
+  }
+}
+
+}  // namespace crossgate
