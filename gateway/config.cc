@@ -2,6 +2,7 @@
 #include "gateway/config.h"
 
 #include <grp.h>
+#include <net/if.h>
 #include <pwd.h>
 
 #include <algorithm>
@@ -79,7 +80,7 @@ Assign choice(std::vector<std::pair<std::string, T>> choices, Member member) {
   };
 }
 
-// ADDRESS:PORT [version LIST] [proxy from PATTERN] [owner USER]
+// WHERE:PORT [version LIST] [proxy from PATTERN] [owner USER]
 Result<Phrase> listenerPhrase(const std::string& text) {
   auto phrase = Phrase::parse(text, {"version", "from", "owner"}, {"proxy"});
   if (phrase && phrase->has("proxy") != phrase->has("from")) {
@@ -97,14 +98,35 @@ Result<unsigned> parseOwner(const std::string& text, const IpAddress& address) {
   return entry->pw_uid;
 }
 
+// An interface's name is hard to tell from an address with a mistake in it: one of digits and dots is none.
+bool mayBeInterface(std::string_view name) {
+  return !name.empty() && name.size() < IFNAMSIZ && name.find_first_of("[]:/%* ") == name.npos &&
+         name.find_first_not_of("0123456789.") != name.npos;
+}
+
+// ADDRESS:PORT, [ADDRESS]:PORT or INTERFACE:PORT
+Result<ListenerConfig> listenerAt(const std::string& where) {
+  ListenerConfig listener;
+  if (const auto endpoint = Endpoint::parse(where)) {
+    listener.endpoint = *endpoint;
+    return listener;
+  }
+  const std::size_t colon = std::min(where.rfind(':'), where.size());
+  listener.interface = where.substr(0, colon);
+  listener.endpoint.port = parsePort(std::string_view(where).substr(std::min(colon + 1, where.size()))).value_or(0);
+  if (listener.endpoint.port != 0 && mayBeInterface(listener.interface)) return listener;
+  return invalid("'" + where + "' is not ADDRESS:PORT, [ADDRESS]:PORT or INTERFACE:PORT");
+}
+
 Assign addListener(bool tls) {
   return [=](Config& config, const Given& given) -> Result<void> {
     const auto phrase = listenerPhrase(given.value);
     if (!phrase) return phrase.error();
     const std::string where = phrase->leading().size() == 1 ? phrase->leading().front() : given.value;
-    const auto endpoint = Endpoint::parse(where);
-    if (!endpoint) return invalid("'" + where + "' is not ADDRESS:PORT or [ADDRESS]:PORT");
-    ListenerConfig listener{*endpoint, tls};
+    const auto parsed = listenerAt(where);
+    if (!parsed) return parsed.error();
+    ListenerConfig listener = *parsed;
+    listener.tls = tls;
     if (phrase->has("version")) {
       listener.socks4 = listener.socks5 = false;
       for (const std::string& version : splitList(phrase->value("version"), ',')) {
@@ -119,7 +141,7 @@ Assign addListener(bool tls) {
       listener.proxyFrom = *std::move(from);
     }
     if (phrase->has("owner")) {
-      const auto owner = parseOwner(phrase->value("owner"), endpoint->address);
+      const auto owner = parseOwner(phrase->value("owner"), listener.endpoint.address);
       if (!owner) return owner.error();
       listener.owner = *owner;
     }
@@ -271,14 +293,16 @@ std::vector<Option> makeTable() {
        "an upgrade; a reload does not move it.",
        text(MEMBER(pidFile))},
       {"listen.socks",
-       "ADDRESS:PORT [version LIST] [proxy from PATTERN] [owner USER]",
+       "WHERE:PORT [version LIST] [proxy from PATTERN] [owner USER]",
        {"127.0.0.1:1080", "[::1]:1080"},
        true,
-       "Where clients speak SOCKS, of any version or of those listed (4, which is 4A too, and 5). In rules "
-       "and in the log the user id of a SOCKS4 client reads socks4:ID, because nobody has verified it.",
+       "Where clients speak SOCKS, of any version or of those listed (4, which is 4A too, and 5): an address, or "
+       "an interface (eth0:1080), whose addresses the listener follows as they come and go, link-local ones "
+       "included. In rules and in the log the user id of a SOCKS4 client reads socks4:ID, because nobody has "
+       "verified it.",
        addListener(false)},
       {"listen.tls",
-       "ADDRESS:PORT [version LIST] [proxy from PATTERN] [owner USER]",
+       "WHERE:PORT [version LIST] [proxy from PATTERN] [owner USER]",
        {},
        true,
        "Where clients speak SOCKS inside TLS.",
@@ -733,9 +757,13 @@ class FileReader {
 Result<void> checkListeners(const std::vector<ListenerConfig>& listeners) {
   for (auto later = listeners.begin(); later != listeners.end(); ++later) {
     const bool given = std::any_of(listeners.begin(), later, [&](const ListenerConfig& earlier) {
-      return earlier.endpoint == later->endpoint && later->endpoint.port != 0;
+      return earlier.endpoint == later->endpoint && earlier.interface == later->interface &&
+             later->endpoint.port != 0;
     });
-    if (given) return invalid("two listeners on " + later->endpoint.toString());
+    const std::string where = later->interface.empty()
+                                  ? later->endpoint.toString()
+                                  : later->interface + ":" + std::to_string(later->endpoint.port);
+    if (given) return invalid("two listeners on " + where);
   }
   return {};
 }

@@ -34,12 +34,13 @@
 namespace crossgate {
 
 struct ListenerConfig {
-  Endpoint endpoint;
+  Endpoint endpoint;   ///< of a listener on an interface only the port
   bool tls = false;    ///< the client begins with a TLS handshake
   bool socks4 = true;  ///< and 4A
   bool socks5 = true;
   std::optional<Pattern> proxyFrom{};  ///< who sends a PROXY header first (proxy_header.h)
   std::optional<unsigned> owner{};     ///< on loopback: the only user who is served (socket_owner.h)
+  std::string interface{};  ///< whose addresses it follows; empty: it has one of its own
 };
 
 struct WorkersConfig {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/listener.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -30,6 +31,17 @@ Result<std::unique_ptr<Listener>> Listener::open(const Endpoint& endpoint) {
   const Endpoint bound = localEndpoint(fd.get()).value_or(endpoint);
   return std::unique_ptr<Listener>(new Listener(bound, std::move(fd)));
 }
+
+std::unique_ptr<Listener> Listener::adopt(const Endpoint& endpoint, Fd fd) {
+  fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+  setRelayOptions(fd.get(), true);
+  return std::unique_ptr<Listener>(new Listener(endpoint, std::move(fd)));
+}
+
+// A listening socket that is shut down has its address still, but stands in nobody's way.
+void Listener::suspend() noexcept { shutdown(fd_.get(), SHUT_RD); }
+
+void Listener::resume() noexcept { (void)listen(fd_.get(), SOMAXCONN); }
 
 void Listener::watch(EventLoop& loop, std::function<void(Listener&)> onClients) {
   if (event_) return;

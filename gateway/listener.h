@@ -18,6 +18,14 @@ class Listener {
   /// port.  The Error names the address and what the kernel said.
   static Result<std::unique_ptr<Listener>> open(const Endpoint& endpoint);
 
+  /// A socket that listens there already.
+  static std::unique_ptr<Listener> adopt(const Endpoint& endpoint, Fd fd);
+
+  /// Makes room for another on the same port; the clients in the backlog are lost.  resume() takes the
+  /// place back, if nobody else has it.
+  void suspend() noexcept;
+  void resume() noexcept;
+
   const Endpoint& endpoint() const noexcept { return endpoint_; }
   int fd() const noexcept { return fd_.get(); }
 

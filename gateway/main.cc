@@ -30,8 +30,9 @@ namespace {
 // A relay has two sockets, and two pipes while octets are on their way; a worker has a few of its own.
 std::size_t descriptorsFor(const WorkersConfig& workers) { return std::size_t{workers.relays} * 6 + 64; }
 
-int complain(const Error& error) {
-  std::cerr << "crossgate: " << error.detail << '\n';
+int complain(const std::string& reason, const Predecessors& predecessors) {
+  std::cerr << "crossgate: " << reason << '\n';
+  predecessors.complain(reason);
   return EXIT_FAILURE;
 }
 
@@ -64,12 +65,21 @@ class Loader {
   std::shared_ptr<TicketKeys> tickets_ = std::make_shared<TicketKeys>();
 };
 
-int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
+Result<void> takePidFile(const std::string& path, Master::Estate& estate) {
+  Fd handed = estate.predecessors.takePidFile();
+  if (path.empty()) return {};
+  auto acquired = PidFile::acquire(path, std::move(handed));
+  if (!acquired) return acquired.error();
+  estate.pidFile.emplace(*std::move(acquired));
+  return {};
+}
+
+Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded, Master::Estate& estate) {
   if (!loaded.config.user.empty()) {
-    if (const auto user = findSystemUser(loaded.config.user); !user) return complain(user.error());
+    if (const auto user = findSystemUser(loaded.config.user); !user) return user.error();
   }
   auto log = Log::open(loaded.config.log);
-  if (!log) return complain(log.error());
+  if (!log) return log.error();
   noteDescriptorLimit(loaded.config, *log);
   if (loaded.config.user.empty() && geteuid() == 0) {
     log->line(LogLevel::warning)
@@ -84,17 +94,12 @@ int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
   }
 
   std::optional<Daemon> daemon;
-  if (!line.foreground) {
+  if (!line.foreground && !estate.predecessors.present()) {
     auto detached = Daemon::detach();
-    if (!detached) return complain(detached.error());
+    if (!detached) return detached.error();
     daemon.emplace(*std::move(detached));
   }
-  std::optional<PidFile> pidFile;
-  if (!loaded.config.pidFile.empty()) {
-    auto acquired = PidFile::acquire(loaded.config.pidFile);
-    if (!acquired) return complain(acquired.error());
-    pidFile.emplace(*std::move(acquired));
-  }
+  if (auto taken = takePidFile(loaded.config.pidFile, estate); !taken) return taken.error();
   const auto authHelper = [](HelperStart start) {
     runAuthHelper(start.config.auth, start.log, std::move(start.questions), std::move(start.logNews));
   };
@@ -103,28 +108,27 @@ int serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded) {
                  std::move(start.logNews));
   };
   Master master(
-      {[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper});
+      {[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper},
+      estate);
   if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
-    return complain(started.error());
+    return started.error();
   }
-  if (pidFile) {
-    if (auto written = pidFile->write(); !written) return complain(written.error());
+  if (estate.pidFile) {
+    if (auto written = estate.pidFile->write(); !written) return written.error();
   }
-  if (daemon) {
-    leaveTerminal();
-    daemon->ready();
-  }
+  if (!line.foreground) leaveTerminal();
+  if (daemon) daemon->ready();
   return master.run();
 }
 
-int run(int argc, char** argv) {
+Result<int> run(int argc, char** argv, Master::Estate& estate) {
   if (argc > 1 && std::string_view(argv[1]) == "passwd") return runPasswdCommand({argv + 2, argv + argc});
   // `explain` has options of its own; those before the word choose the configuration.
   char** const explain = std::find_if(argv + std::min(argc, 1), argv + argc,
                                       [](const char* word) { return std::string_view(word) == "explain"; });
   auto line = parseCommandLine(static_cast<int>(explain - argv), argv);
   if (!line) {
-    complain(line.error());
+    complain(line.error().detail, estate.predecessors);
     return 2;
   }
   switch (line->action) {
@@ -134,30 +138,35 @@ int run(int argc, char** argv) {
   }
   if (explain != argv + argc) {
     const auto loaded = loadConfig(line->configFile(), line->overrides);
-    if (!loaded) return complain(loaded.error());
+    if (!loaded) return loaded.error();
     return runExplainCommand(loaded->config, {explain + 1, argv + argc}, std::cout);
   }
   if (line->action == CommandLine::Action::dump) {  // needs no secrets, and not the rights to read them
     const auto loaded = loadConfig(line->configFile(), line->overrides);
-    if (!loaded) return complain(loaded.error());
+    if (!loaded) return loaded.error();
     dumpConfig(std::cout, loaded->values);
     return EXIT_SUCCESS;
   }
   const Loader loader(*line);
   auto loaded = loader.load();
-  if (!loaded) return complain(loaded.error());
+  if (!loaded) return loaded.error();
   if (line->action == CommandLine::Action::check) return EXIT_SUCCESS;
-  return serve(*line, loader, *std::move(loaded));
+  return serve(*line, loader, *std::move(loaded), estate);
 }
 
 }  // namespace
 }  // namespace crossgate
 
 int main(int argc, char** argv) {
+  using namespace crossgate;
+  Master::Estate estate;
+  estate.predecessors = Predecessors::fromEnvironment();
+  estate.sockets = InheritedSockets::fromEnvironment();
   try {
-    return crossgate::run(argc, argv);
+    estate.program = Program::ofThisProcess(argc, argv);
+    const auto code = run(argc, argv, estate);
+    return code ? *code : complain(code.error().detail, estate.predecessors);
   } catch (const std::exception& error) {
-    std::cerr << "crossgate: " << error.what() << '\n';
-    return EXIT_FAILURE;
+    return complain(error.what(), estate.predecessors);
   }
 }

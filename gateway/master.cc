@@ -17,7 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::array handledSignals{SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGCHLD};
+constexpr std::array handledSignals{SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD};
 // Clients taken in one round, so that signals and other listeners have their turn.
 constexpr int acceptsAtOnce = 64;
 constexpr milliseconds shortagePause{100};
@@ -31,15 +31,27 @@ Event::Callback Master::trampoline() {
   return [](int, short, void* self) noexcept { (static_cast<Master*>(self)->*handler)(); };
 }
 
-Master::Master(Services services) : services_(std::move(services)) {}
+Master::Master(Services services, Estate& estate)
+    : services_(std::move(services)),
+      estate_(estate),
+      listeners_(loop_, [this](Listener& ready, std::uint16_t index) { onClients(ready, index); }),
+      manager_(loop_),
+      successor_(loop_, {[this] { handOver(); },
+                         [this](const std::string& reason) { onSuccessorFailed(reason); },
+                         [this](UpgradeWord word) { onWord(word); }}) {}
 
 Result<void> Master::start(Config config, Log log) {
-  auto listeners = openListeners(config);
-  if (!listeners) return listeners.error();
   wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return systemError("eventfd", errno);
 
-  adopt(*std::move(listeners), makePool(std::move(config), std::move(log)));
+  pools_.push_front(makePool(std::move(config), std::move(log)));
+  // From before the first look at the addresses, so that none comes unnoticed.
+  auto interfaces = InterfaceWatch::start(loop_, [this] { listeners_.refresh(this->log()); });
+  if (interfaces) interfaces_ = *std::move(interfaces);
+  if (auto opened = listeners_.adopt(current().config().listeners, this->log(), std::move(estate_.sockets));
+      !opened) {
+    return opened;
+  }
   for (const int signal : handledSignals) {
     signals_.push_back(
         std::make_unique<Event>(loop_, signal, EV_SIGNAL | EV_PERSIST, &Master::onSignalEvent, this));
@@ -57,12 +69,22 @@ Result<void> Master::start(Config config, Log log) {
 int Master::run() {
   forkWorkers();
   resumeAccepting();
-  while (
-      !(stopping_ && std::none_of(pools_.begin(), pools_.end(), [](auto& p) { return p->hasWorkers(); }))) {
-    loop_.turn();
+  if (estate_.predecessors.present()) {
+    estate_.predecessors.ready();
+    estate_.predecessors.watch(loop_, [this] { log().event(LogLevel::info, "an older master has ended"); });
+    manager_.takeOver();
+  } else {
+    manager_.ready();
   }
+  while (!mayEnd()) loop_.turn();
   log().event(LogLevel::info, "stopped");
   return 0;
+}
+
+// An older master that still drains is waited for, so that the end of this one is the end of all.
+bool Master::mayEnd() const {
+  return stopping_ && !estate_.predecessors.present() &&
+         std::none_of(pools_.begin(), pools_.end(), [](auto& pool) { return pool->hasWorkers(); });
 }
 
 // ---- clients ------------------------------------------------------------------------------------
@@ -119,7 +141,7 @@ void Master::refuse(const Accepted& accepted) {
 // Stops watching the listeners: until a worker has room again, or for a moment when the system is
 // short of descriptors or memory.  Clients wait in the listen backlog meanwhile.
 void Master::pauseAccepting(bool untilRoom) {
-  for (auto& listener : listeners_) listener->stop();
+  listeners_.pause();
   accepting_ = false;
   if (!untilRoom) return resume_->addUntil(in(shortagePause));
   Pool& pool = current();
@@ -134,9 +156,7 @@ void Master::resumeAccepting() {
   (void)!read(wake_.get(), &wakeups, sizeof wakeups);
   if (stopping_ || accepting_) return;
   accepting_ = true;
-  for (std::uint16_t index = 0; index < listeners_.size(); ++index) {
-    listeners_[index]->watch(loop_, [this, index](Listener& ready) { onClients(ready, index); });
-  }
+  listeners_.watch();
 }
 
 // ---- time and children ---------------------------------------------------------------------------
@@ -149,17 +169,26 @@ void Master::onTick() {
     pool->flush();
   }
   for (auto& pool : pools_) pool->maintain();
+  if (listeners_.waiting() != 0) listeners_.refresh(log());
+  tellStatus();
   // A pool that had no worker may have one again.
   if (!accepting_ && current().hasRoom()) resumeAccepting();
   const auto now = Clock::now();
-  if (now >= endAt_) {
-    endAt_ = never;
-    killAt_ = now + endPatience;
-    for (auto& pool : pools_) pool->endNow();
-  }
+  if (now >= endAt_) endNow();
   if (now >= killAt_) {
     for (auto& pool : pools_) pool->kill();
   }
+}
+
+void Master::tellStatus() {
+  if (stopping_) return;
+  unsigned relays = 0;
+  for (const auto& pool : pools_) relays += pool->relays();
+  std::string text = std::to_string(relays) + " relays, " + std::to_string(listeners_.open()) + " listeners";
+  if (const auto waiting = listeners_.waiting(); waiting != 0) {
+    text += ", " + std::to_string(waiting) + " more wait for their address";
+  }
+  manager_.status(text);
 }
 
 void Master::reapChildren() {
@@ -188,6 +217,7 @@ void Master::onSignal(int signal) {
   switch (signal) {
     case SIGHUP: return reload();
     case SIGUSR1: return reopenLogs();
+    case SIGUSR2: return upgrade();
     case SIGTERM: return stop(current().config().workers.drain);
     case SIGINT: return stop(seconds(0));
     case SIGCHLD: return reapChildren();
@@ -196,31 +226,46 @@ void Master::onSignal(int signal) {
 }
 
 void Master::stop(seconds drain) {
-  if (!stopping_) {
-    unsigned relays = 0;
-    for (auto& pool : pools_) {
-      pool->collect();
-      relays += pool->relays();
-    }
-    log()
-        .line(LogLevel::info)
-        .field("event", "stopping")
-        .field("relays", std::uint64_t{relays})
-        .field("drain", static_cast<std::uint64_t>(drain.count()));
+  unsigned relays = 0;
+  for (auto& pool : pools_) {
+    pool->collect();
+    relays += pool->relays();
   }
-  stopping_ = true;
-  listeners_.clear();
-  for (auto& pool : pools_) pool->retireAll();
+  log()
+      .line(LogLevel::info)
+      .field("event", "stopping")
+      .field("relays", std::uint64_t{relays})
+      .field("drain", static_cast<std::uint64_t>(drain.count()));
+  estate_.predecessors.tellAll(drain == seconds(0) ? UpgradeWord::endNow : UpgradeWord::stop);
+  manager_.stopping(drain);
+  cease();
   endAt_ = std::min(endAt_, in(drain));
-  if (drain == seconds(0)) onTick();
+  if (drain == seconds(0)) endNow();
+}
+
+// No more clients come to this process.
+void Master::cease() {
+  stopping_ = true;
+  accepting_ = false;
+  interfaces_.reset();
+  listeners_.closeAll();
+  for (auto& pool : pools_) pool->retireAll();
+}
+
+void Master::endNow() {
+  endAt_ = never;
+  killAt_ = in(endPatience);
+  for (auto& pool : pools_) pool->endNow();
 }
 
 void Master::reopenLogs() {
   for (auto& pool : pools_) pool->reopenLog();
+  estate_.predecessors.tellAll(UpgradeWord::reopenLog);
 }
 
 void Master::reload() {
   if (stopping_) return;
+  manager_.reloading();
   pauseAccepting(false);
   if (const auto reloaded = tryReload(); !reloaded) {
     log()
@@ -229,6 +274,7 @@ void Master::reload() {
         .field("reason", reloaded.error().detail);
   }
   resumeAccepting();
+  manager_.ready();
 }
 
 Result<void> Master::tryReload() {
@@ -242,40 +288,56 @@ Result<void> Master::tryReload() {
   } catch (const std::exception& shortage) {
     return Error{Failure::exhausted, shortage.what()};
   }
-  auto listeners = openListeners(next->config());
-  if (!listeners) return listeners.error();
+  if (auto opened = listeners_.adopt(next->config().listeners, next->log()); !opened) return opened;
 
   current().retireAll();
-  adopt(*std::move(listeners), std::move(next));
+  pools_.push_front(std::move(next));
   forkWorkers();
   pools_.remove_if([this](auto& pool) { return pool != pools_.front() && !pool->hasWorkers(); });
   this->log().event(LogLevel::info, "reloaded");
   return {};
 }
 
-// ---- generations ----------------------------------------------------------------------------------
+// ---- upgrade --------------------------------------------------------------------------------------
 
-// Listeners that stay are taken over, so that no client in their backlog is lost.
-Result<std::vector<std::unique_ptr<Listener>>> Master::openListeners(const Config& config) {
-  std::vector<std::unique_ptr<Listener>> result;
-  std::vector<std::pair<std::size_t, std::unique_ptr<Listener>*>> kept;
-  for (const ListenerConfig& wanted : config.listeners) {
-    const auto same = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& listener) {
-      return listener && listener->endpoint() == wanted.endpoint;
-    });
-    if (same != listeners_.end()) {
-      kept.emplace_back(result.size(), &*same);
-      result.emplace_back();
-      continue;
-    }
-    auto opened = Listener::open(wanted.endpoint);
-    if (!opened) return opened.error();
-    result.push_back(*std::move(opened));
-  }
-  // Only now that nothing can fail any more.
-  for (auto& [index, listener] : kept) result[index] = std::move(*listener);
-  return result;
+void Master::upgrade() {
+  if (stopping_ || successor_.starting()) return;
+  if (getpid() == 1) return onSuccessorFailed("process 1 can't end before its successor");
+  log().line(LogLevel::info).field("event", "upgrading").field("program", estate_.program.path());
+  manager_.reloading();
+  const int pidFile = estate_.pidFile ? estate_.pidFile->fd() : -1;
+  const auto started = successor_.start(
+      estate_.program, {listeners_.descriptors(), pidFile, estate_.predecessors.links()});
+  if (!started) onSuccessorFailed(started.error().detail);
 }
+
+void Master::onSuccessorFailed(const std::string& reason) {
+  log().line(LogLevel::error).field("event", "upgrade failed, the old program stays").field("reason", reason);
+  manager_.ready();
+}
+
+// The successor has the listeners, and with them the clients that wait there; the relays stay ours.
+void Master::handOver() {
+  log()
+      .line(LogLevel::info)
+      .field("event", "handed over")
+      .field("successor", static_cast<std::uint64_t>(successor_.pid()));
+  manager_.handOver(successor_.pid());
+  if (estate_.pidFile) estate_.pidFile->handOver();
+  estate_.predecessors.forget();
+  cease();
+}
+
+void Master::onWord(UpgradeWord word) {
+  switch (word) {
+    case UpgradeWord::stop: return stop(current().config().workers.drain);
+    case UpgradeWord::endNow: return stop(seconds(0));
+    case UpgradeWord::reopenLog: return reopenLogs();
+    case UpgradeWord::ready: break;
+  }
+}
+
+// ---- generations ----------------------------------------------------------------------------------
 
 std::unique_ptr<Pool> Master::makePool(Config config, Log log) {
   const auto forking = [this](std::vector<int> keep, const std::function<void()>& life) {
@@ -305,15 +367,6 @@ pid_t Master::forkChild(std::vector<int> keep, const std::function<void()>& life
   if (pid != 0) return pid;
   life();
   _exit(0);
-}
-
-void Master::adopt(std::vector<std::unique_ptr<Listener>> listeners, std::unique_ptr<Pool> pool) {
-  listeners_ = std::move(listeners);
-  accepting_ = false;
-  pools_.push_front(std::move(pool));
-  for (const auto& listener : listeners_) {
-    log().line(LogLevel::info).field("event", "listening").field("address", listener->endpoint().toString());
-  }
 }
 
 void Master::forkWorkers() {

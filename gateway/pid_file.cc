@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 
 namespace crossgate {
 namespace {
@@ -33,7 +34,10 @@ Error failed(const std::string& path) { return systemError(path.c_str(), errno);
 
 }  // namespace
 
-Result<PidFile> PidFile::acquire(const std::string& path, Fd handed) {
+Result<PidFile> PidFile::acquire(const std::string& given, Fd handed) {
+  // A daemon leaves the folder that a relative path means.
+  std::error_code unknown;
+  const std::string path = std::filesystem::absolute(given, unknown).string();
   if (handed && isAt(path, handed.get())) return PidFile(path, std::move(handed), 0);
   for (;;) {
     Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, readableByAll));

@@ -20,7 +20,7 @@ class PidFile {
  public:
   /// Locks the file; the Error names the process that holds it.  `handed` is what the old master of an
   /// upgrade had open: where it is the same file, its lock is ours.
-  static Result<PidFile> acquire(const std::string& path, Fd handed = {});
+  static Result<PidFile> acquire(const std::string& given, Fd handed = {});
   PidFile(PidFile&&) noexcept = default;
   PidFile& operator=(PidFile&&) = delete;
   /// Removes the file, unless it is another's.

@@ -94,10 +94,10 @@ END
   printf '[workers]\nmax = x\n[log]\nformat = xml\n'
 } >"$conf"
 equal "all mistakes at once" 2 "$("$crossgate" --check -f "$conf" 2>&1 | grep -c 'test.conf:')"
-printf '[listen]\nsocks = 192.0.2.99:1080\n' >"$conf"
+printf '[listen]\nsocks = 0.0.0.0:1080\nsocks = 127.0.0.1:1080\n' >"$conf"
 on gateway timeout 10 "$crossgate" --foreground -f "$conf" >"$work/unbound.log" 2>&1
-equal "an address that the host has not: it does not start" 1 $?
-matches "and names it" "192.0.2.99:1080" "$work/unbound.log"
+equal "an address that is in use: it does not start" 1 $?
+matches "and names it" "127.0.0.1:1080.*in use" "$work/unbound.log"
 
 # ---- without any file -----------------------------------------------------------------------------
 become gateway "$crossgate" --foreground >>"$work/default.log" 2>&1 </dev/null &
