@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Hops of others, and hops that are broken, all of them on server4; and two gateways that send each other in circles.
+. "$(dirname "$0")/lib.sh"
+isolate "$@"
+need curl danted microsocks dnsmasq ss
+topology
+start_services server4
+cat >>"$work/server4.hosts" <<<"198.51.100.2 dante.example dante4.example micro.example login.example file.example"
+cat >>"$work/server4.hosts" <<<"198.51.100.2 socks4a.example spare.example"
+
+cat >"$work/danted.conf" <<END
+logoutput: $work/danted.log
+internal: 198.51.100.2 port = 1081
+external: 198.51.100.2
+clientmethod: none
+socksmethod: none
+user.privileged: root
+user.unprivileged: root
+client pass { from: 0/0 to: 0/0 }
+socks pass { from: 0/0 to: 0/0 }
+END
+service server4 "$work/danted.out.log" danted -f "$work/danted.conf"
+service server4 "$work/microsocks.log" microsocks -i 198.51.100.2 -p 1082
+service server4 "$work/microsocks.log" microsocks -i 198.51.100.2 -p 1083 -u alice -P 'se:cret'
+service server4 "$work/broken.log" "$python" "$e2e/hops.py" serve 198.51.100.2
+start_gateway server4 <<END
+[access]
+rule = permit to 198.51.100.0/24
+rule = permit from 198.51.100.1
+[route]
+via = socks5://198.51.100.1:1080 to circle.example
+END
+for port in 1081 1082 1083 2009; do wait_listening server4 $port "a hop"; done
+printf 'alice:se:cret\n' >"$work/login"
+chmod 600 "$work/login"
+
+# microsocks forgets a request that comes in one flight with the greeting.
+start_gateway gateway <<END
+[access]
+rule = permit
+[route]
+via = socks5://198.51.100.2:1081 to dante.example
+via = socks4://198.51.100.2:1081 resolve here to only4.example
+via = socks5://198.51.100.2:1082 to micro.example pipeline no
+via = socks5://alice:se%3acret@198.51.100.2:1083 to login.example pipeline no
+via = socks5://@$work/login@198.51.100.2:1083 to file.example pipeline no
+via = socks5://alice:wrong@198.51.100.2:1083 to wrong.example pipeline no
+via = socks4a://198.51.100.2:1080 to socks4a.example
+via = socks5://198.51.100.2:1080 to circle.example
+via = socks5://198.51.100.2:2001 to down.example
+via = socks5://198.51.100.2:2002 to hangs.example
+via = socks5://198.51.100.2:2003 to garbage.example
+via = socks5://198.51.100.2:2004 to closes.example
+via = socks5://198.51.100.2:2005 to half-a-method.example
+via = socks5://198.51.100.2:2006 to no-reply.example
+via = socks5://198.51.100.2:2007 to half-a-reply.example
+via = socks5://198.51.100.2:2008 to no-method.example
+via = socks5://198.51.100.2:2009 to refused.example
+via = socks5://198.51.100.2:2010 | socks5://198.51.100.2:1082 to spare.example pipeline no
+timeout = 1
+down = 1
+END
+
+page() { # NAME
+  answers 198.51.100.2 on client4 curl -sS -m 10 --socks5-hostname 192.0.2.1:1080 "http://$1/"
+}
+check "Dante as a hop" page dante.example
+check "Dante by SOCKS4, the name resolved here" page only4.example
+check "microsocks as a hop" page micro.example
+check "a hop that wants a user and a password" page login.example
+check "the same from a file" page file.example
+check "Crossgate by SOCKS4A" page socks4a.example
+
+told() { # WHAT NAME CODE LOW HIGH
+  check "$1" env HOSTS="$(host_list)" "$python" "$e2e/hops.py" ask "${@:2}"
+}
+told "a hop that is down" down.example 1 0 2
+told "a hop that hangs" hangs.example 6 0.9 3
+told "a hop that says garbage, one octet at a time" garbage.example 1 0 2
+told "a hop that closes at once" closes.example 1 0 2
+told "a hop that closes in the middle of its method" half-a-method.example 1 0 2
+told "a hop that closes instead of a reply" no-reply.example 1 0 2
+told "a hop that closes in the middle of its reply" half-a-reply.example 1 0 2
+told "a hop that wants another method" no-method.example 2 0 2
+told "a wrong password" wrong.example 2 0 2
+told "what a hop tells is passed on" refused.example 5 0 2
+matches "the log names the hop that failed" 'event="hop down" hop=socks5://198.51.100.2:2001 ' "$work/gateway.log"
+
+check "an alternative takes over" page spare.example
+matches "the other one is down" 'event="hop down" hop=socks5://198.51.100.2:2010 ' "$work/gateway.log"
+service server4 "$work/microsocks.log" microsocks -i 198.51.100.2 -p 2010
+wait_listening server4 2010 microsocks
+recovered() {
+  page spare.example >/dev/null && grep -q 'event="hop up" hop=socks5://198.51.100.2:2010 ' "$work/gateway.log"
+}
+check "a hop that is back is noticed" wait_until 5 recovered
+
+told "two gateways that send each other in circles" circle.example 2 0 3
+matches "the one says so" 'to=circle.example:80 .*result=denied' "$work/gateway.log"
+matches "and so does the other" 'to=circle.example:80 .*result=denied' "$work/server4.log"
+within "and no more relays than gateways a request may pass" 8 16 \
+  "$(cat "$work/gateway.log" "$work/server4.log" | grep -c to=circle.example:80)"
+refute "no password is in a log" grep -l cret "$work/gateway.log" "$work/server4.log"
+"$crossgate" -f "$work/gateway.conf" --dump-config >"$work/dump"
+matches "nor in --dump-config" 'via = socks5://alice:\*\*\*@198.51.100.2:1083 to login.example' "$work/dump"
+finish
