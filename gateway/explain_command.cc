@@ -75,6 +75,8 @@ class Explanation {
 
   bool explain() {
     const bool mayEnter = explainMethods();
+    if (const Route* route = explainRoute(); route != nullptr && !route->isDirect() && !route->resolveHere)
+      return explainDelegated() && mayEnter;
     const bool permitted = question_.to.address() != nullptr
                                ? explainAddress(nullptr, *question_.to.address())
                                : explainName(*question_.to.name());
@@ -97,6 +99,34 @@ class Explanation {
     return offered;
   }
 
+  // As Outbound chooses it.
+  const Route* explainRoute() {
+    const RouteTable& routes = config_.routes;
+    const Route* route = question_.command == Command::udp
+                             ? routes.findForAll(question_.subject, question_.command)
+                             : routes.find(question_.subject, question_.command, question_.to);
+    if (routes.routes().empty()) return route;
+    out_ << "route: ";
+    if (route == nullptr) {
+      out_ << "direct: no line of route.via concerns it\n";
+      return route;
+    }
+    if (route->isDirect()) out_ << "direct";
+    for (const HopPath& path : route->paths) out_ << (&path == &route->paths.front() ? "via " : " | ") << path.text();
+    out_ << " (" << route->place << ")\n";
+    return route;
+  }
+
+  // The last hop knows the addresses; what is judged here is what was asked for.
+  bool explainDelegated() {
+    if (const IpAddress* address = question_.to.address()) return explainJudgement(nullptr, *address);
+    const std::string& name = *question_.to.name();
+    const Judgement judgement =
+        config_.access.judgeDelegated(question_.subject, question_.command, name, question_.to.port);
+    print("name", name, judgement);
+    return judgement.permitted;
+  }
+
   void print(const char* what, const std::string& subject, const Judgement& judgement) {
     out_ << what << ' ' << subject << ": ";
     if (!judgement.permitted) {
@@ -109,12 +139,17 @@ class Explanation {
   }
 
   bool explainAddress(const std::string* name, const IpAddress& literal) {
+    const bool permitted = explainJudgement(name, literal);
+    if (permitted) explainSource(literal.unmapped());
+    return permitted;
+  }
+
+  bool explainJudgement(const std::string* name, const IpAddress& literal) {
     const IpAddress address = literal.unmapped();
     const Judgement judgement =
         config_.access.judgeAddress(question_.subject, question_.command, name, address, question_.to.port,
                                     [&](const IpAddress& candidate) { return own_.contains(candidate); });
     print("address", address.toString(), judgement);
-    if (judgement.permitted) explainSource(address);
     return judgement.permitted;
   }
 

@@ -104,4 +104,9 @@ within "and no more relays than gateways a request may pass" 8 16 \
 refute "no password is in a log" grep -l cret "$work/gateway.log" "$work/server4.log"
 "$crossgate" -f "$work/gateway.conf" --dump-config >"$work/dump"
 matches "nor in --dump-config" 'via = socks5://alice:\*\*\*@198.51.100.2:1083 to login.example' "$work/dump"
+check "explain tells the route and its line" answers \
+  "route: via socks5://198.51.100.2:2010 | socks5://198.51.100.2:1082 ($work/gateway.conf:" \
+  "$crossgate" -f "$work/gateway.conf" explain --to spare.example:80
+check "and that there is none" answers "route: direct: no line of route.via concerns it" \
+  "$crossgate" -f "$work/gateway.conf" explain --to 192.0.2.77:80
 finish
