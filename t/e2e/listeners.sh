@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Listeners whose address is not there yet, and listeners on interfaces; what a service manager hears meanwhile, and
+# sockets that it hands over.
+. "$(dirname "$0")/lib.sh"
+isolate "$@"
+need curl dnsmasq ss ip python3
+topology
+start_services server6
+
+conf=$work/gateway.conf
+log=$work/gateway.log
+notes=$work/notes.log
+rest='[access]
+rule = permit from *
+[workers]
+start = 2
+drain = 2'
+fetch() { # ADDRESS: through the listener there, from the gateway's own host
+  on gateway curl -s -o "$work/page" -m 8 --socks5-hostname "$1" http://only6.example/
+}
+listening() { [ -n "$(on gateway ss -H -n -l -t src "$1")" ]; }
+silent() { ! listening "$1"; }
+
+# ---- a socket of a service manager's -----------------------------------------------------------------
+cat >"$work/notes.py" <<'END_OF_NOTES'
+import socket, sys
+heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+heard.bind(sys.argv[1])
+while True:
+    words = heard.recv(4096).decode().rstrip("\n").split("\n")
+    print(" ".join(words), flush=True)
+END_OF_NOTES
+python3 "$work/notes.py" "$work/notify" >"$notes" &
+notes_pid=$!
+disown $notes_pid
+wait_until 5 test -S "$work/notify"
+
+# ---- addresses that come and go ----------------------------------------------------------------------
+on gateway ip link add cg0 type veth peer name cg1
+on gateway ip link set cg1 up
+on gateway ip link set cg0 up
+printf '[listen]\nsocks = 0.0.0.0:1080\nsocks = 203.0.113.9:1090\nsocks = cg0:1091\nsocks = absent0:1092\n%s\n' \
+  "$rest" >"$conf"
+export NOTIFY_SOCKET=$work/notify WATCHDOG_USEC=600000
+launch_gateway gateway
+unset NOTIFY_SOCKET WATCHDOG_USEC
+first=${gateway_pid[gateway]}
+check "the listener that can be bound serves" fetch 127.0.0.1:1080
+matches "one whose address is not there waits" 'event="listener waits" address=203.0.113.9:1090' "$log"
+matches "one whose interface is not there too" 'event="listener waits" address=absent0:1092' "$log"
+on gateway ip address add 203.0.113.9/24 dev cg0
+check "the address comes: it serves" wait_until 5 fetch 203.0.113.9:1090
+check "so does the interface's listener" wait_until 5 fetch 203.0.113.9:1091
+on gateway ip address add 2001:db8:9::9/64 dev cg0 nodad
+check "for an IPv6 address too" wait_until 5 fetch '[2001:db8:9::9]:1091'
+on gateway ip address del 203.0.113.9/24 dev cg0
+check "the address goes: the listener closes" wait_until 5 silent 203.0.113.9:1091
+matches "and the log says why" 'event="listener closed" address=203.0.113.9:1091' "$log"
+check "the other address of the interface serves" fetch '[2001:db8:9::9]:1091'
+on gateway ip link add absent0 type veth peer name absent1
+on gateway ip address add 198.18.0.9/24 dev absent0
+on gateway ip link set absent1 up
+on gateway ip link set absent0 up
+check "an interface that comes is served" wait_until 5 fetch 198.18.0.9:1092
+
+# ---- what was told -------------------------------------------------------------------------------------
+matches "READY at the start" '^READY=1' "$notes"
+matches "STATUS in words" '^STATUS=[0-9]+ relays, [0-9]+ listeners' "$notes"
+beats() { [ "$(grep -c '^WATCHDOG=1' "$notes")" -ge 3 ]; }
+check "WATCHDOG again and again" wait_until 5 beats
+kill -HUP "$first"
+matches "RELOADING with its time" '^RELOADING=1 MONOTONIC_USEC=[0-9]+' "$notes"
+ready_again() { sed '1,/^RELOADING/d' "$notes" | grep -q '^READY=1'; }
+check "and READY after it" wait_until 5 ready_again
+kill -USR2 "$first"
+matches "MAINPID names the new master after an upgrade" '^MAINPID=[0-9]+ READY=1' "$notes"
+second=$(sed -n 's/^MAINPID=\([0-9]*\).*/\1/p' "$notes")
+wait_until 5 gone "$first"
+lines=$(wc -l <"$notes")
+beats_on() { sed "1,${lines}d" "$notes" | grep -q '^WATCHDOG=1'; }
+check "whose heart beats on" wait_until 5 beats_on
+kill -TERM "$second"
+matches "STOPPING at the end" '^STOPPING=1' "$notes"
+check "the end" wait_until 5 gone "$second"
+kill "$notes_pid"
+
+# ---- sockets handed over ------------------------------------------------------------------------------
+if command -v systemd-socket-activate >/dev/null; then
+  printf '[listen]\nsocks = 127.0.0.1:1080\n%s\n' "$rest" >"$conf"
+  become gateway systemd-socket-activate --listen=127.0.0.1:1080 "$crossgate" --foreground -f "$conf" \
+    >"$work/activated.log" 2>&1 </dev/null &
+  activated=$!
+  disown $activated
+  wait_until 5 listening 127.0.0.1:1080
+  check "socket activation: the first client is served" fetch 127.0.0.1:1080
+  check "by the socket that was handed over" \
+    test "$(grep -c 'not among the sockets' "$work/activated.log")" = 0
+  matches "which the log names" 'event=listening address=127.0.0.1:1080' "$work/activated.log"
+  kill -INT "$activated"
+  check "it ends" wait_until 5 gone "$activated"
+else
+  skip "socket activation" "optional: systemd-socket-activate"
+fi
+check "nothing is left" wait_until 5 nothing_left
+finish
