@@ -3,11 +3,11 @@
 # Hops of others, and hops that are broken, all of them on server4; and two gateways that send each other in circles.
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
-need curl danted microsocks dnsmasq ss
+need curl openssl tcpdump danted microsocks dnsmasq ss
 topology
 start_services server4
 cat >>"$work/server4.hosts" <<<"198.51.100.2 dante.example dante4.example micro.example login.example file.example"
-cat >>"$work/server4.hosts" <<<"198.51.100.2 socks4a.example spare.example"
+cat >>"$work/server4.hosts" <<<"198.51.100.2 socks4a.example spare.example tls.example slow.example"
 
 cat >"$work/danted.conf" <<END
 logoutput: $work/danted.log
@@ -24,14 +24,27 @@ service server4 "$work/danted.out.log" danted -f "$work/danted.conf"
 service server4 "$work/microsocks.log" microsocks -i 198.51.100.2 -p 1082
 service server4 "$work/microsocks.log" microsocks -i 198.51.100.2 -p 1083 -u alice -P 'se:cret'
 service server4 "$work/broken.log" "$python" "$e2e/hops.py" serve 198.51.100.2
+pki=$work/pki
+mkdir "$pki"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=hop -addext subjectAltName=IP:198.51.100.2 \
+  -keyout "$pki/key.pem" -out "$pki/certificate.pem" 2>/dev/null
+"$crossgate" passwd "$work/passwd.crossgate" bob <<<"hop secret"
 start_gateway server4 <<END
+tls = 198.51.100.2:1084
+[tls]
+certificate = $pki/certificate.pem
+key = $pki/key.pem
+[auth]
+method = userpass listen tls
+method = none
+password-file = $work/passwd.crossgate
 [access]
 rule = permit to 198.51.100.0/24
 rule = permit from 198.51.100.1
 [route]
 via = socks5://198.51.100.1:1080 to circle.example
 END
-for port in 1081 1082 1083 2009; do wait_listening server4 $port "a hop"; done
+for port in 1081 1082 1083 1084 2009; do wait_listening server4 $port "a hop"; done
 printf 'alice:se:cret\n' >"$work/login"
 chmod 600 "$work/login"
 
@@ -47,6 +60,9 @@ via = socks5://alice:se%3acret@198.51.100.2:1083 to login.example pipeline no
 via = socks5://@$work/login@198.51.100.2:1083 to file.example pipeline no
 via = socks5://alice:wrong@198.51.100.2:1083 to wrong.example pipeline no
 via = socks4a://198.51.100.2:1080 to socks4a.example
+via = socks5+tls://bob:hop%20secret@198.51.100.2:1084 to tls.example
+via = socks5://198.51.100.2:1080 to slow.example pipeline no
+via = socks5://198.51.100.2:1080 to 198.51.100.2
 via = socks5://198.51.100.2:1080 to circle.example
 via = socks5://198.51.100.2:2001 to down.example
 via = socks5://198.51.100.2:2002 to hangs.example
@@ -59,6 +75,7 @@ via = socks5://198.51.100.2:2008 to no-method.example
 via = socks5://198.51.100.2:2009 to refused.example
 via = socks5://198.51.100.2:2010 | socks5://198.51.100.2:1082 to spare.example pipeline no
 timeout = 1
+ca = $pki/certificate.pem
 down = 1
 END
 
@@ -71,6 +88,22 @@ check "microsocks as a hop" page micro.example
 check "a hop that wants a user and a password" page login.example
 check "the same from a file" page file.example
 check "Crossgate by SOCKS4A" page socks4a.example
+check "Crossgate by TLS, with a user and a password" page tls.example
+matches "it knows who came, and how" 'user=bob auth=userpass tls=TLSv1.3 command=connect to=tls.example:80 .*result=ok' "$work/server4.log"
+
+# How often the gateway has spoken to the hop before the page is there: the last time is the client's own request.
+turns() { # HOST
+  service server4 "$work/turns" tcpdump -i any -nn -q -l 'tcp port 1080 and host 198.51.100.1'
+  local watch=$service_pid
+  wait_until 5 grep -q listening "$work/turns"
+  page "$1" >/dev/null
+  wait_until 5 grep -q 'tcp [1-9][0-9][0-9]' "$work/turns"
+  kill "$watch"
+  awk '/ tcp [1-9]/ { if ($5 != last) { last = $5; if ($7 ~ /1080:$/) n++ } } END { print n + 0 }' "$work/turns"
+  rm "$work/turns"
+}
+equal "a hop costs one round trip beside TCP's" 2 "$(turns 198.51.100.2)"
+equal "and two where greeting and request are apart" 3 "$(turns slow.example)"
 
 told() { # WHAT NAME CODE LOW HIGH
   check "$1" env HOSTS="$(host_list)" "$python" "$e2e/hops.py" ask "${@:2}"
