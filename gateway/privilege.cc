@@ -40,9 +40,9 @@ Result<void> keepOnlyCapabilities(std::initializer_list<unsigned> kept) {
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   std::uint64_t mask = 0;
   for (const unsigned capability : kept) mask |= std::uint64_t{1} << capability;
-  // Who has no privilege has no right to shrink the bounding set, and nothing to gain from it either.
+  // Who has no privilege has no right to empty the bounding set, and nothing to gain from it either.
   for (unsigned capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
-    if ((mask >> capability & 1) == 0) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   }
   return geteuid() == 0 ? setCapabilities(mask) : setCapabilities(0);
 }

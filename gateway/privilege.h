@@ -16,8 +16,8 @@ namespace crossgate {
 /// passwords in this memory.
 void hideMemory() noexcept;
 
-/// Keeps only these capabilities (numbers of linux/capability.h), also in the bounding set, and can
-/// gain none by exec any more (no_new_privs).  To be called before the user is changed, which drops
+/// Keeps only these capabilities (numbers of linux/capability.h), and can gain none by exec any more
+/// (no_new_privs, and an empty bounding set).  To be called before the user is changed, which drops
 /// the rest.
 Result<void> keepOnlyCapabilities(std::initializer_list<unsigned> kept);
 

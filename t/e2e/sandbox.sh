@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What a worker may do, as the kernel tells it, and what becomes of one that does more.
+. "$(dirname "$0")/lib.sh"
+isolate "$@"
+need curl dnsmasq ps
+[ "$E2E_INSIDE" = root ] || skip_all "kernel: only root has privileges to give up"
+topology
+start_services server4
+start_services server6
+
+# A Gateway whose workers misbehave when they are asked to connect to certain ports.
+sound=$crossgate
+crossgate=$work/misbehaving
+printf '#!/bin/sh\nLD_PRELOAD=%s exec %s "$@"\n' "$top_builddir/t/e2e/.libs/misbehave.so" "$sound" >"$crossgate"
+chmod +x "$crossgate"
+start_gateway gateway <<END
+[workers]
+start = 4
+spare-min = 4
+spare-max = 4
+max = 6
+relays = 4
+[access]
+rule = permit from *
+END
+sed -i '1i user = nobody' "$work/gateway.conf"
+stop_gateway gateway
+launch_gateway gateway
+master=${gateway_pid[gateway]}
+start_relays client4
+log=$work/gateway.log
+
+status_of() { sed -n "s/^$2:\t//p" "/proc/$1/status"; }
+worker=$(children "$master" | head -n 1)
+equal "a worker runs as the user" "$(id -u nobody)" "$(status_of "$worker" Uid | cut -f 1)"
+for set in CapInh CapPrm CapEff CapBnd CapAmb; do
+  equal "its $set is empty" 0000000000000000 "$(status_of "$worker" $set)"
+done
+equal "it can gain nothing by exec" 1 "$(status_of "$worker" NoNewPrivs)"
+equal "it has a seccomp filter" 2 "$(status_of "$worker" Seccomp)"
+matches "it leaves no core" "^Max core file size *0 *0 " "/proc/$worker/limits"
+
+equal "3 relays opened" 3 "$(relays client4 open 3)"
+misbehave() { # WHAT PORT CALL
+  refute "$1: the client gets nothing" on client4 curl -sS -m 5 --socks5-hostname "$(client_gateway client4)" \
+    "http://only6.example:$2/"
+  matches "$1: the worker is killed with its relay, and the log names the call" \
+    "event=\"worker died\" .*name=SIGSYS forbidden_call=$3 relays_lost=1" "$log"
+}
+misbehave "a worker that executes a program" 6661 execve
+misbehave "one that opens a file to write" 6662 openat
+misbehave "one that traces" 6663 ptrace
+misbehave "one that opens a packet socket" 6664 socket
+misbehave "one that changes its user" 6665 setuid
+equal "the relays of the others go on" 3 "$(relays client4 alive)"
+check "new clients are served" on client4 curl -sS -m 5 --socks5-hostname "$(client_gateway client4)" http://only6.example/
+relays client4 close >/dev/null
+stop_gateway gateway
+check "nothing is left behind" wait_until 3 nothing_left
+finish
