@@ -16,10 +16,10 @@ printf '#!/bin/sh\nLD_PRELOAD=%s exec %s "$@"\n' "$top_builddir/t/e2e/.libs/misb
 chmod +x "$crossgate"
 start_gateway gateway <<END
 [workers]
-start = 4
-spare-min = 4
-spare-max = 4
-max = 6
+start = 12
+spare-min = 12
+spare-max = 12
+max = 16
 relays = 4
 [access]
 rule = permit from *
