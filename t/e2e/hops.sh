@@ -108,16 +108,16 @@ equal "and two where greeting and request are apart" 3 "$(turns slow.example)"
 told() { # WHAT NAME CODE LOW HIGH
   check "$1" env HOSTS="$(host_list)" "$python" "$e2e/hops.py" ask "${@:2}"
 }
-told "a hop that is down" down.example 1 0 2
-told "a hop that hangs" hangs.example 6 0.9 3
-told "a hop that says garbage, one octet at a time" garbage.example 1 0 2
-told "a hop that closes at once" closes.example 1 0 2
-told "a hop that closes in the middle of its method" half-a-method.example 1 0 2
-told "a hop that closes instead of a reply" no-reply.example 1 0 2
-told "a hop that closes in the middle of its reply" half-a-reply.example 1 0 2
-told "a hop that wants another method" no-method.example 2 0 2
-told "a wrong password" wrong.example 2 0 2
-told "what a hop tells is passed on" refused.example 5 0 2
+told "a hop that is down" down.example 1 0 10
+told "a hop that hangs" hangs.example 6 0.9 10
+told "a hop that says garbage, one octet at a time" garbage.example 1 0 10
+told "a hop that closes at once" closes.example 1 0 10
+told "a hop that closes in the middle of its method" half-a-method.example 1 0 10
+told "a hop that closes instead of a reply" no-reply.example 1 0 10
+told "a hop that closes in the middle of its reply" half-a-reply.example 1 0 10
+told "a hop that wants another method" no-method.example 2 0 10
+told "a wrong password" wrong.example 2 0 10
+told "what a hop tells is passed on" refused.example 5 0 10
 matches "the log names the hop that failed" 'event="hop down" hop=socks5://198.51.100.2:2001 ' "$work/gateway.log"
 
 check "an alternative takes over" page spare.example
@@ -129,7 +129,7 @@ recovered() {
 }
 check "a hop that is back is noticed" wait_until 5 recovered
 
-told "two gateways that send each other in circles" circle.example 2 0 3
+told "two gateways that send each other in circles" circle.example 2 0 10
 matches "the one says so" 'to=circle.example:80 .*result=denied' "$work/gateway.log"
 matches "and so does the other" 'to=circle.example:80 .*result=denied' "$work/server4.log"
 within "and no more relays than gateways a request may pass" 8 16 \
