@@ -75,7 +75,7 @@ for action in reload force-reload; do
   exits running $action 0
   equal "running: and $action leaves the master" "$before" "$(master)"
 done
-for action in restart try-restart; do
+for action in restart try-restart upgrade; do
   exits running $action 0
   check "running: and it serves after $action" serves
   check "running: $action leaves one master, another one" test "$(master)" != "$before"
