@@ -132,6 +132,22 @@ std::optional<ControlConnection> expectedBy(int fd) {
   return anybody;
 }
 
+Endpoint unmapped(const Endpoint& one) { return {one.address.unmapped(), one.port}; }
+
+// A socket that has connected to a listening one of this host.  One that listens on :: is not reached over
+// IPv6 where the host has none, but it takes IPv4 too.
+HiddenSocket knockingAt(const Endpoint& target) {
+  HiddenSocket knocking(
+      real().socket(toAf(target.address.family()), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_storage storage;
+  const socklen_t length = target.toSockaddr(storage);
+  const bool reached =
+      real().connect(knocking.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0 ||
+      errno == EINPROGRESS;
+  if (reached || target.address != IpAddress::any(Family::ipv6)) return knocking;
+  return knockingAt({IpAddress::any(Family::ipv4), target.port});
+}
+
 /// The second half of BIND: waits until the expected peer has come to the Gateway.
 class AwaitedPeer final : public Job {
  public:
@@ -168,12 +184,8 @@ class AwaitedPeer final : public Job {
       found->second.connection = link_->takeSocket();
       found->second.peerPort = link_->reply().bound.port;
     }
-    HiddenSocket knocking(
-        real().socket(toAf(target->address.family()), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    sockaddr_storage storage;
-    socklen_t length = target->toSockaddr(storage);
-    real().connect(knocking.get(), reinterpret_cast<const sockaddr*>(&storage), length);
-    found->second.knocker = localOf(knocking.get());
+    const HiddenSocket knocking = knockingAt(*target);
+    if (const auto knocker = localOf(knocking.get())) found->second.knocker = unmapped(*knocker);
     // The listener's queue keeps what has connected, also after this end is closed.
   }
 
@@ -232,7 +244,7 @@ std::optional<Rendezvous> takeRendezvous(std::uint64_t cookie, const std::option
   State& all = state();
   const std::lock_guard lock(all.mutex);
   const auto found = all.rendezvous.find(cookie);
-  if (found == all.rendezvous.end() || !who || found->second.knocker != who) return std::nullopt;
+  if (found == all.rendezvous.end() || !who || found->second.knocker != unmapped(*who)) return std::nullopt;
   Rendezvous taken = std::move(found->second);
   all.rendezvous.erase(found);
   return taken;
