@@ -530,7 +530,7 @@ std::vector<Option> makeTable() {
        "direct|HOP [HOP ...] [| HOP ...] [to PATTERN] [from PATTERN] [command LIST] [user LIST] [resolve here] "
        "[login pass|pass-clear] [balance order|least|hash] [pipeline yes|no]. Which requests go through further "
        "gateways; the first route that matches decides, and where none does the destination is dialled from "
-       "here. A hop is socks5://, socks4:// or socks4a://, or with +tls (socks5+tls://), "
+       "here. A hop is socks5://, socks4://, socks4a:// or, for CONNECT, http://, or with +tls (socks5+tls://), "
        "then user:password@ or @FILE@ where it wants them, then HOST:PORT. Hops in a row are tunnelled "
        "one through the other; | stands between alternatives.",
        addRoute,

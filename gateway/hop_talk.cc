@@ -21,6 +21,11 @@ SocksClient::Dialect dialectOf(HopProtocol protocol) {
 }  // namespace
 
 Result<HopTalk> HopTalk::create(const Hop& hop, Manner manner, socks5::Request request) {
+  if (hop.protocol == HopProtocol::http) {
+    auto client = HttpConnect::create(manner.credentials, request);
+    if (!client) return client.error();
+    return HopTalk(*std::move(client), false);
+  }
   const bool pipeline = manner.pipeline;
   auto client = SocksClient::create(
       {dialectOf(hop.protocol), std::move(manner.credentials), pipeline, manner.passedGateways},
@@ -30,21 +35,26 @@ Result<HopTalk> HopTalk::create(const Hop& hop, Manner manner, socks5::Request r
 }
 
 Task<Result<socks5::Reply>> HopTalk::converse(Stream& stream, Patience patience) {
-  while (!client_->done()) {
-    if (const OctetSpan output = client_->output(); !output.empty()) {
+  return std::visit([&](auto& client) { return lead(client, stream, patience); }, client_);
+}
+
+template <class Protocol>
+Task<Result<socks5::Reply>> HopTalk::lead(Protocol& client, Stream& stream, Patience patience) {
+  while (!client.done()) {
+    if (const OctetSpan output = client.output(); !output.empty()) {
       const auto sent = co_await writeAll(stream, output, patience.toAnswer);
       if (!sent) co_return sent.error();
-      client_->sent(output.size());
+      client.sent(output.size());
       continue;
     }
     std::array<std::uint8_t, mostAtOnce> buffer;
-    const Io io = stream.read(std::span(buffer).first(std::min(client_->wanted(), buffer.size())));
+    const Io io = stream.read(std::span(buffer).first(std::min(client.wanted(), buffer.size())));
     if (io.state == Io::State::done) {
       heard_ = true;
-      const auto taken = client_->received(OctetSpan(buffer).first(io.octets));
+      const auto taken = client.received(OctetSpan(buffer).first(io.octets));
       if (!taken) co_return taken.error();
     } else if (io.state == Io::State::closed) {
-      co_return client_->closedEarly();
+      co_return client.closedEarly();
     } else if (io.state == Io::State::failed) {
       if (io.error == EPROTO)
         co_return Error{Failure::general, "it broke TLS off (does it want a certificate, or another one?)"};
@@ -54,7 +64,7 @@ Task<Result<socks5::Reply>> HopTalk::converse(Stream& stream, Patience patience)
       co_return silence();
     }
   }
-  co_return client_->reply();
+  co_return client.reply();
 }
 
 Error HopTalk::silence() const {

@@ -7,9 +7,11 @@
 
 #include <memory>
 #include <optional>
+#include <variant>
 
 #include "gateway/route.h"
 #include "gateway/stream.h"
+#include "lib/http_connect.h"
 #include "lib/socks_client.h"
 
 namespace crossgate {
@@ -26,23 +28,26 @@ class HopTalk {
     Deadline toReply;
   };
 
-  /// An Error says what the hop's protocol cannot carry; see SocksClient::create().
+  /// An Error says what the hop's protocol cannot carry; see SocksClient::create() and HttpConnect::create().
   static Result<HopTalk> create(const Hop& hop, Manner manner, socks5::Request request);
 
   /// Leads the conversation up to the reply, which may tell a failure.  An Error is one of the conversation
   /// itself: denied (the hop does not let us in), malformed, peerGone, timedOut, or that of an errno.
   Task<Result<socks5::Reply>> converse(Stream& stream, Patience patience);
   /// BIND: after a first reply that succeeded, converse() gives the second one.
-  void expectSecondReply() { client_->expectSecondReply(); }
+  void expectSecondReply() { std::get<SocksClient>(client_).expectSecondReply(); }
   /// Whether the hop has said anything.
   bool heard() const noexcept { return heard_; }
 
  private:
-  HopTalk(std::optional<SocksClient> client, bool pipeline)
-      : client_(std::move(client)), pipeline_(pipeline) {}
+  using Client = std::variant<SocksClient, HttpConnect>;
+
+  HopTalk(Client client, bool pipeline) : client_(std::move(client)), pipeline_(pipeline) {}
+  template <class Protocol>
+  Task<Result<socks5::Reply>> lead(Protocol& client, Stream& stream, Patience patience);
   Error silence() const;
 
-  std::optional<SocksClient> client_;
+  Client client_;
   bool pipeline_;
   bool heard_ = false;
 };

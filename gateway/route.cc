@@ -21,6 +21,7 @@ constexpr std::array schemes{
     Scheme{"socks5", HopProtocol::socks5, false},   Scheme{"socks5+tls", HopProtocol::socks5, true},
     Scheme{"socks4", HopProtocol::socks4, false},   Scheme{"socks4+tls", HopProtocol::socks4, true},
     Scheme{"socks4a", HopProtocol::socks4a, false}, Scheme{"socks4a+tls", HopProtocol::socks4a, true},
+    Scheme{"http", HopProtocol::http, false},       Scheme{"http+tls", HopProtocol::http, true},
 };
 
 Error invalid(std::string detail) { return {Failure::invalid, std::move(detail)}; }
@@ -160,7 +161,7 @@ Result<Hop> Hop::parse(std::string_view text) {
     return colon != text.npos && each.name == text.substr(0, colon);
   });
   if (scheme == schemes.end())
-    return wrong("a hop begins with socks5://, socks4:// or socks4a://, or with +tls (socks5+tls://)");
+    return wrong("a hop begins with socks5://, socks4://, socks4a:// or http://, or with +tls (socks5+tls://)");
   std::string_view rest = text.substr(colon + 3);
   Hop hop;
   hop.protocol = scheme->protocol;
@@ -168,6 +169,8 @@ Result<Hop> Hop::parse(std::string_view text) {
   if (const std::size_t at = rest.rfind('@'); at != rest.npos) {
     if (auto read = readUserInfo(rest.substr(0, at), hop); !read) return wrong(read.error().detail);
     rest.remove_prefix(at + 1);
+    if (hop.protocol == HopProtocol::http && hop.credentials && hop.credentials->user.find(':') != std::string::npos)
+      return wrong("HTTP wants a user without a colon");
   }
   auto address = Destination::parse(rest);
   if (!address) return wrong(address.error().detail);

@@ -23,7 +23,7 @@
 
 namespace crossgate {
 
-enum class HopProtocol : std::uint8_t { socks5, socks4, socks4a };
+enum class HopProtocol : std::uint8_t { socks5, socks4, socks4a, http };
 
 /// A further gateway.
 struct Hop {

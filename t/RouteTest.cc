@@ -52,6 +52,8 @@ class RouteTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(full.address.address() != nullptr);
     const Hop file = hop("socks4a://@/etc/crossgate/hop@site.secret@192.0.2.1:1080");
     CPPUNIT_ASSERT(file.protocol == HopProtocol::socks4a);
+    const Hop http = hop("http+tls://alice:a%3ab@[2001:db8::1]:3128");
+    CPPUNIT_ASSERT(http.protocol == HopProtocol::http && http.tls && http.credentials->password == "a:b");
     CPPUNIT_ASSERT_EQUAL(std::string("/etc/crossgate/hop@site.secret"), file.secretFile);
     CPPUNIT_ASSERT_EQUAL(std::string(""), hop("socks5://bob@gw:1").credentials->password);
   }
@@ -59,7 +61,7 @@ class RouteTest : public CppUnit::TestFixture {
     for (const char* text :
          {"gw:1080", "socks6://gw:1080", "socks5:/gw:1080", "socks5://gw", "socks5://gw:0", "socks5://gw:65536",
           "socks5://@gw:1080", "socks5://:secret@gw:1080", "socks5://a%4:b@gw:1", "socks5://a%zz:b@gw:1",
-          "socks5://:1080", "socks5://[2001:db8::1:1080", ""}) {
+          "socks5://:1080", "socks5://[2001:db8::1:1080", "http://a%3ab:c@gw:1", ""}) {
       CPPUNIT_ASSERT_MESSAGE(text, !Hop::parse(text));
     }
     CPPUNIT_ASSERT(!Hop::parse("socks5://" + std::string(256, 'u') + ":p@gw:1"));

@@ -3,7 +3,8 @@
 """Hops that are broken, each in its own way, and what the client is told (hops.sh).
 
     hops.py serve ADDRESS        listens on ports 2002 and up, one for each way
-    hops.py ask HOST CODE LOW HIGH   asks for HOST:80; CODE is the reply wanted, within LOW to HIGH seconds
+    hops.py ask HOST CODE LOW HIGH [COMMAND]
+                                 asks for HOST:80; CODE is the reply wanted, within LOW to HIGH seconds
 """
 import contextlib
 import socketserver
@@ -47,10 +48,10 @@ def serve(address):
         threading.Thread(target=Server((address, port), handler).serve_forever).start()
 
 
-def ask(host, code, low, high):
+def ask(host, code, low, high, command="CONNECT"):
     import socks
     begun = time.monotonic()
-    one = socks.Socks5("client4", socks.CONNECT, host, 80, timeout=15)
+    one = socks.Socks5("client4", getattr(socks, command), host, 80, timeout=15)
     seconds = time.monotonic() - begun
     assert one.reply == int(code), f"reply {one.reply}"
     assert float(low) <= seconds <= float(high), f"after {seconds:.2f} s"

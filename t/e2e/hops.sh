@@ -3,11 +3,12 @@
 # Hops of others, and hops that are broken, all of them on server4; and two gateways that send each other in circles.
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
-need curl openssl tcpdump danted microsocks dnsmasq ss
+need curl openssl tcpdump danted microsocks tinyproxy haproxy dnsmasq ss
 topology
 start_services server4
 cat >>"$work/server4.hosts" <<<"198.51.100.2 dante.example dante4.example micro.example login.example file.example"
 cat >>"$work/server4.hosts" <<<"198.51.100.2 socks4a.example spare.example tls.example slow.example"
+cat >>"$work/server4.hosts" <<<"198.51.100.2 http.example micro-through-http.example http-login.example http-tls.example http-wrong.example"
 
 cat >"$work/danted.conf" <<END
 logoutput: $work/danted.log
@@ -28,6 +29,31 @@ pki=$work/pki
 mkdir "$pki"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=hop -addext subjectAltName=IP:198.51.100.2 \
   -keyout "$pki/key.pem" -out "$pki/certificate.pem" 2>/dev/null
+for port in 1085 1086; do
+  cat >"$work/tinyproxy-$port.conf" <<END
+Listen 198.51.100.2
+Port $port
+Timeout 20
+LogFile "$work/tinyproxy-$port.log"
+END
+done
+echo 'BasicAuth carol secret-of-hers' >>"$work/tinyproxy-1086.conf"
+cat "$pki/certificate.pem" "$pki/key.pem" >"$pki/both.pem"
+cat >"$work/haproxy.conf" <<END
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 20s
+  timeout server 20s
+frontend tls
+  bind 198.51.100.2:1087 ssl crt $pki/both.pem
+  http-request deny deny_status 403 unless { hdr_beg(host) http-tls.example }
+  default_backend proxy
+backend proxy
+  server tinyproxy 198.51.100.2:1085
+END
+for port in 1085 1086; do service server4 "$work/tinyproxy.out.log" tinyproxy -d -c "$work/tinyproxy-$port.conf"; done
+service server4 "$work/haproxy.log" haproxy -db -f "$work/haproxy.conf"
 "$crossgate" passwd "$work/passwd.crossgate" bob <<<"hop secret"
 start_gateway server4 <<END
 tls = 198.51.100.2:1084
@@ -44,7 +70,7 @@ rule = permit from 198.51.100.1
 [route]
 via = socks5://198.51.100.1:1080 to circle.example
 END
-for port in 1081 1082 1083 1084 2009; do wait_listening server4 $port "a hop"; done
+for port in 1081 1082 1083 1084 1085 1086 1087 2009; do wait_listening server4 $port "a hop"; done
 printf 'alice:se:cret\n' >"$work/login"
 chmod 600 "$work/login"
 
@@ -61,6 +87,12 @@ via = socks5://@$work/login@198.51.100.2:1083 to file.example pipeline no
 via = socks5://alice:wrong@198.51.100.2:1083 to wrong.example pipeline no
 via = socks4a://198.51.100.2:1080 to socks4a.example
 via = socks5+tls://bob:hop%20secret@198.51.100.2:1084 to tls.example
+via = http://198.51.100.2:1085 to http.example
+via = http://carol:secret-of-hers@198.51.100.2:1086 to http-login.example
+via = http://carol:secret-of-his@198.51.100.2:1086 to http-wrong.example
+via = http+tls://198.51.100.2:1087 to http-tls.example,http-denied.example
+via = http://198.51.100.2:1085 socks5://198.51.100.2:1082 to micro-through-http.example pipeline no
+via = http://198.51.100.2:2003 to http-garbage.example
 via = socks5://198.51.100.2:1080 to slow.example pipeline no
 via = socks5://198.51.100.2:1080 to 198.51.100.2
 via = socks5://198.51.100.2:1080 to circle.example
@@ -91,6 +123,13 @@ check "Crossgate by SOCKS4A" page socks4a.example
 check "Crossgate by TLS, with a user and a password" page tls.example
 matches "it knows who came, and how" 'user=bob auth=userpass tls=TLSv1.3 command=connect to=tls.example:80 .*result=ok' "$work/server4.log"
 
+check "tinyproxy as a hop by HTTP" page http.example
+check "by HTTP with a user and a password" page http-login.example
+check "a SOCKS5 hop through one by HTTP" page micro-through-http.example
+check "HAProxy, and tinyproxy behind it, by HTTP and TLS" page http-tls.example
+check "nothing behind the head of its response is lost" answers "that is all" on client4 \
+  timeout 10 curl -sS --socks5-hostname 192.0.2.1:1080 telnet://http.example:10
+
 # How often the gateway has spoken to the hop before the page is there: the last time is the client's own request.
 turns() { # HOST
   service server4 "$work/turns" tcpdump -i any -nn -q -l 'tcp port 1080 and host 198.51.100.1'
@@ -118,6 +157,11 @@ told "a hop that closes in the middle of its reply" half-a-reply.example 1 0 10
 told "a hop that wants another method" no-method.example 2 0 10
 told "a wrong password" wrong.example 2 0 10
 told "what a hop tells is passed on" refused.example 5 0 10
+told "a refusal of HAProxy's" http-denied.example 2 0 10
+told "a wrong password by HTTP" http-wrong.example 2 0 10
+told "a hop that answers in anything but HTTP" http-garbage.example 1 0 10
+told "BIND does not go by HTTP" http.example 7 0 10 BIND
+matches "the log names the hop" 'command=bind .*result=unsupported-command.*"http://198.51.100.2:1085: HTTP has no other' "$work/gateway.log"
 matches "the log names the hop that failed" 'event="hop down" hop=socks5://198.51.100.2:2001 ' "$work/gateway.log"
 
 check "an alternative takes over" page spare.example
@@ -134,7 +178,7 @@ matches "the one says so" 'to=circle.example:80 .*result=denied' "$work/gateway.
 matches "and so does the other" 'to=circle.example:80 .*result=denied' "$work/server4.log"
 within "and no more relays than gateways a request may pass" 8 16 \
   "$(cat "$work/gateway.log" "$work/server4.log" | grep -c to=circle.example:80)"
-refute "no password is in a log" grep -l cret "$work/gateway.log" "$work/server4.log"
+refute "no password is in a log" grep -l -e cret -e Y2Fyb2w "$work/gateway.log" "$work/server4.log"
 "$crossgate" -f "$work/gateway.conf" --dump-config >"$work/dump"
 matches "nor in --dump-config" 'via = socks5://alice:\*\*\*@198.51.100.2:1083 to login.example' "$work/dump"
 check "explain tells the route and its line" answers \
