@@ -89,6 +89,7 @@ Result<CommandLine> parseCommandLine(int argc, char** argv) {
 void printHelp(std::ostream& out) {
   out << "Usage: crossgate [-f FILE] [--foreground] [--SECTION.KEY=VALUE ...]\n"
          "       crossgate [-f FILE] explain --to HOST:PORT [--from ADDRESS] [--user NAME] ...\n"
+         "       crossgate [-f FILE] doctor [NAME]\n"
          "       crossgate passwd [-D] FILE USER\n"
          "The Gateway: relays clients that speak SOCKS to destinations of either family (RFC 3089).\n\n"
       << ownOptions() << '\n'

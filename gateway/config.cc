@@ -798,6 +798,12 @@ Result<void> checkWhole(const Config& config) {
 
 }  // namespace
 
+// A relay has two sockets, and two pipes while octets are on their way; a worker has a few of its own, and the
+// master and its helpers have enough with the least.
+std::size_t WorkersConfig::descriptors() const noexcept {
+  return std::max<std::size_t>(std::size_t{relays} * 6 + 64, 1024);
+}
+
 bool AuthConfig::offers(socks5::Method method) const noexcept {
   return std::any_of(methods.begin(), methods.end(),
                      [&](const MethodRule& rule) { return rule.offers(method); });

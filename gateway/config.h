@@ -52,6 +52,9 @@ struct WorkersConfig {
   unsigned lifetime = 0;  ///< relays after which a worker is replaced; 0: never
   std::chrono::seconds drain{};
   bool sandbox = true;  ///< workers may make only the system calls that they need
+
+  /// How many a process may need at once.
+  std::size_t descriptors() const noexcept;
 };
 
 struct LimitsConfig {

@@ -13,6 +13,7 @@
 #include "gateway/auth_helper.h"
 #include "gateway/command_line.h"
 #include "gateway/config.h"
+#include "gateway/doctor_command.h"
 #include "gateway/explain_command.h"
 #include "gateway/gss_helper.h"
 #include "gateway/master.h"
@@ -27,9 +28,6 @@
 namespace crossgate {
 namespace {
 
-// A relay has two sockets, and two pipes while octets are on their way; a worker has a few of its own.
-std::size_t descriptorsFor(const WorkersConfig& workers) { return std::size_t{workers.relays} * 6 + 64; }
-
 int complain(const std::string& reason, const Predecessors& predecessors) {
   std::cerr << "crossgate: " << reason << '\n';
   predecessors.complain(reason);
@@ -37,7 +35,7 @@ int complain(const std::string& reason, const Predecessors& predecessors) {
 }
 
 void noteDescriptorLimit(const Config& config, const Log& log) {
-  const std::size_t wanted = std::max<std::size_t>(descriptorsFor(config.workers), 1024);
+  const std::size_t wanted = config.workers.descriptors();
   const std::size_t granted = raiseDescriptorLimit(wanted);
   log.line(granted < wanted ? LogLevel::warning : LogLevel::info)
       .field("event", "descriptor limit")
@@ -123,10 +121,11 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
 
 Result<int> run(int argc, char** argv, Master::Estate& estate) {
   if (argc > 1 && std::string_view(argv[1]) == "passwd") return runPasswdCommand({argv + 2, argv + argc});
-  // `explain` has options of its own; those before the word choose the configuration.
-  char** const explain = std::find_if(argv + std::min(argc, 1), argv + argc,
-                                      [](const char* word) { return std::string_view(word) == "explain"; });
-  auto line = parseCommandLine(static_cast<int>(explain - argv), argv);
+  // What follows these words is theirs; the options before them choose the configuration.
+  char** const command = std::find_if(argv + std::min(argc, 1), argv + argc, [](std::string_view word) {
+    return word == "explain" || word == "doctor";
+  });
+  auto line = parseCommandLine(static_cast<int>(command - argv), argv);
   if (!line) {
     complain(line.error().detail, estate.predecessors);
     return 2;
@@ -136,10 +135,13 @@ Result<int> run(int argc, char** argv, Master::Estate& estate) {
     case CommandLine::Action::version: std::cout << PACKAGE_STRING << '\n'; return EXIT_SUCCESS;
     default: break;
   }
-  if (explain != argv + argc) {
+  if (command != argv + argc) {
+    const std::vector<std::string> arguments(command + 1, argv + argc);
+    if (std::string_view(*command) == "doctor")
+      return runDoctorCommand(line->configFile(), line->overrides, arguments, std::cout);
     const auto loaded = loadConfig(line->configFile(), line->overrides);
     if (!loaded) return loaded.error();
-    return runExplainCommand(loaded->config, {explain + 1, argv + argc}, std::cout);
+    return runExplainCommand(loaded->config, arguments, std::cout);
   }
   if (line->action == CommandLine::Action::dump) {  // needs no secrets, and not the rights to read them
     const auto loaded = loadConfig(line->configFile(), line->overrides);

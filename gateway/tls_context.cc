@@ -242,6 +242,15 @@ Result<std::optional<std::string>> TlsServer::userOf(const SSL& ssl) const {
   return name;
 }
 
+Validity TlsServer::validity() const {
+  const auto secondsOf = [](const ASN1_TIME* time) {
+    std::tm parts{};
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? timegm(&parts) : std::time_t{0};
+  };
+  const X509* own = SSL_CTX_get0_certificate(context_.get());
+  return {secondsOf(X509_get0_notBefore(own)), secondsOf(X509_get0_notAfter(own))};
+}
+
 // ---- client -------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<const TlsClient>> TlsClient::load(const TlsClientConfig& config) {

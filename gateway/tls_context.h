@@ -3,6 +3,7 @@
 // the workers are forked and privileges drop; the workers inherit it and never read a file for it.
 #pragma once
 
+#include <ctime>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,12 @@
 
 namespace crossgate {
 
+/// From when to when a certificate is good.
+struct Validity {
+  std::time_t from = 0;
+  std::time_t until = 0;
+};
+
 class TlsServer {
  public:
   /// Reads the files of `config`; an Error names the file and what is wrong with it.
@@ -24,6 +31,8 @@ class TlsServer {
   /// The user that a client's certificate names, if the configuration wants one.  Failure::denied when
   /// the certificate has no such name, or one that holds a NUL.
   Result<std::optional<std::string>> userOf(const SSL& ssl) const;
+  /// Of our own certificate.
+  Validity validity() const;
 
  private:
   TlsServer(SslContextPtr context, std::shared_ptr<const TicketKeys> tickets, CertificateUser user);
