@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "gateway/chain_rendezvous.h"
+#include "gateway/gss_hop.h"
 #include "gateway/tls_stream.h"
 
 namespace crossgate {
@@ -154,6 +155,8 @@ Result<void> Chain::checkDatagrams(const HopPath& path) const {
   for (const Hop& hop : path.hops) {
     if (hop.protocol != HopProtocol::socks5)
       return Error{Failure::unsupportedCommand, hop.text + ": carries no UDP"};
+    if (hop.gssapi)
+      return Error{Failure::unsupportedCommand, hop.text + ": no UDP where GSSAPI would have to protect it"};
     if (hop.tls && !setting_.options.udp)
       return Error{Failure::unsupportedCommand, hop.text + ": TLS does not protect datagrams (route.udp)"};
   }
@@ -229,6 +232,13 @@ Task<Result<Chain::Tunnel>> Chain::reach(const HopPath& path, std::size_t last, 
                                          hop.address.hostText(), soon);
       if (!secured) co_return failureOfHop(hop, secured.error());
       tunnel.stream = *std::move(secured);
+    }
+    if (hop.gssapi) {
+      GssHopSetting gss{"rcmd@" + hop.address.hostText(), setting_.passedGateways + static_cast<unsigned>(at) + 1,
+                        setting_.options.gssLevel};
+      auto sealed = co_await connectGss(setting_.gssDesk, std::move(tunnel.stream), std::move(gss), soon);
+      if (!sealed) co_return failureOfHop(hop, sealed.error());
+      tunnel.stream = *std::move(sealed);
     }
     if (at == last) co_return tunnel;
     if (auto extended = co_await extend(tunnel, path, at, setback); !extended) co_return extended.error();

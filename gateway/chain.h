@@ -17,6 +17,7 @@
 #include "gateway/chain_datagrams.h"
 #include "gateway/connection.h"
 #include "gateway/dial.h"
+#include "gateway/gss_conversation.h"
 #include "gateway/hop_board.h"
 #include "gateway/hop_talk.h"
 #include "gateway/log.h"
@@ -33,6 +34,7 @@ struct ChainSetting {
   const RouteOptions& options;
   const Secrets& secrets;
   HopPage& hops;
+  GssDesk& gssDesk;
   const Log& log;
   std::string relay;                               ///< its id
   std::function<bool(const Endpoint&)> isOurs;     ///< tells a listener of this Gateway

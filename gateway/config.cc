@@ -531,6 +531,7 @@ std::vector<Option> makeTable() {
        "[login pass|pass-clear] [balance order|least|hash] [pipeline yes|no]. Which requests go through further "
        "gateways; the first route that matches decides, and where none does the destination is dialled from "
        "here. A hop is socks5://, socks4://, socks4a:// or, for CONNECT, http://, or with +tls (socks5+tls://), "
+       "or by GSSAPI (socks5+gssapi://, socks5+tls+gssapi://; the ticket is one for rcmd/HOST), "
        "then user:password@ or @FILE@ where it wants them, then HOST:PORT. Hops in a row are tunnelled "
        "one through the other; | stands between alternatives.",
        addRoute,
@@ -572,6 +573,13 @@ std::vector<Option> makeTable() {
        false,
        "Its private key (PEM, not encrypted). Without this option it is in the file of the certificate.",
        text(MEMBER(route.tls.key))},
+      {"route.gssapi",
+       "LEVEL",
+       {"confidentiality"},
+       false,
+       "How hops by GSSAPI must protect messages: confidentiality, or integrity, where others may read them.",
+       choice<GssLevel>({{"confidentiality", GssLevel::confidentiality}, {"integrity", GssLevel::integrity}},
+                        MEMBER(route.gssLevel))},
       {"route.udp",
        "YESNO",
        {"no"},

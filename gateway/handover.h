@@ -67,6 +67,7 @@ struct WorkerStart {
   int wakeMaster;    ///< the eventfd
   int questions;     ///< for the auth helper (auth_protocol.h); -1 where there is none
   int gssQuestions;  ///< for the GSSAPI helper (gss_protocol.h); -1 where there is none
+  int gssClientQuestions;  ///< for the GSSAPI client helper, likewise
   RuleLedger& ledger;
   HopBoard& hops;
 };

@@ -28,7 +28,8 @@ Result<HopTalk> HopTalk::create(const Hop& hop, Manner manner, socks5::Request r
   }
   const bool pipeline = manner.pipeline;
   auto client = SocksClient::create(
-      {dialectOf(hop.protocol), std::move(manner.credentials), pipeline, manner.passedGateways},
+      {dialectOf(hop.protocol), std::move(manner.credentials), pipeline, manner.passedGateways,
+       hop.gssapi},
       std::move(request));
   if (!client) return client.error();
   return HopTalk(*std::move(client), pipeline && hop.protocol == HopProtocol::socks5);

@@ -15,6 +15,7 @@
 #include "gateway/config.h"
 #include "gateway/doctor_command.h"
 #include "gateway/explain_command.h"
+#include "gateway/gss_client_helper.h"
 #include "gateway/gss_helper.h"
 #include "gateway/master.h"
 #include "gateway/passwd_command.h"
@@ -105,9 +106,12 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
     runGssHelper(start.config.gss, start.config.user, start.log, std::move(start.questions),
                  std::move(start.logNews));
   };
-  Master master(
-      {[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper},
-      estate);
+  const auto gssClientHelper = [](HelperStart start) {
+    runGssClientHelper(start.config.user, start.log, std::move(start.questions));
+  };
+  Master master({[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper,
+                 gssClientHelper},
+                estate);
   if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
     return started.error();
   }

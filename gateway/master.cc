@@ -346,7 +346,8 @@ std::unique_ptr<Pool> Master::makePool(Config config, Log log) {
   return std::make_unique<Pool>(
       std::make_unique<const Config>(std::move(config)), std::make_unique<Log>(std::move(log)),
       Pool::Services{services_.workerMain, wake_.get(), services_.authHelperMain, services_.gssHelperMain,
-                     forking, [this](const IpAddress& source) { sources_.leave(source); }});
+                     services_.gssClientHelperMain, forking,
+                     [this](const IpAddress& source) { sources_.leave(source); }});
 }
 
 pid_t Master::forkChild(std::vector<int> keep, const std::function<void()>& life) {

@@ -39,6 +39,7 @@ class Master {
     WorkerMain workerMain;
     HelperMain authHelperMain;
     HelperMain gssHelperMain;
+    HelperMain gssClientHelperMain;
   };
 
   /// What this process was started with, and what it hands on at an upgrade.

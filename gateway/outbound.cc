@@ -35,6 +35,7 @@ ChainSetting Outbound::chainSetting(Passenger passenger) {
           services_.config.route,
           *services_.config.secrets,
           services_.hops,
+          services_.gssClientDesk,
           services_.log,
           asked_.relay,
           [this](const Endpoint& endpoint) { return isOurs(endpoint); },

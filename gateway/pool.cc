@@ -47,6 +47,8 @@ Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<Log> log, Servi
                   services_.authHelperMain, services_.forkChild),
       gssHelper_("GSSAPI helper", config_->auth.offers(socks5::Method::gssapi), *config_, *log_,
                  services_.gssHelperMain, services_.forkChild),
+      gssClientHelper_("GSSAPI client helper", config_->routes.usesGssapi(), *config_, *log_,
+                       services_.gssClientHelperMain, services_.forkChild),
       workers_(config_->workers.max) {
   idle_.reserve(workers_.size());
 }
@@ -157,6 +159,7 @@ void Pool::maintain() {
   // The relays of a retired generation may still log in.
   authHelper_.maintain();
   gssHelper_.maintain();
+  gssClientHelper_.maintain();
   if (retired_) return;
   flush();
   const WorkersConfig& policy = config_->workers;
@@ -195,9 +198,12 @@ bool Pool::spawn() {
   if (const int error = fdPair(slot->orders, theirs); error != 0) return postpone("socketpair", error);
   scoreboard_.reset(index);
 
-  const pid_t pid = services_.forkChild({theirs.get(), authHelper_.questions(), gssHelper_.questions()}, [&] {
+  const std::vector<int> keep{theirs.get(), authHelper_.questions(), gssHelper_.questions(),
+                              gssClientHelper_.questions()};
+  const pid_t pid = services_.forkChild(keep, [&] {
     services_.workerMain({*config_, *log_, scoreboard_, index, std::move(theirs), services_.wakeMaster,
-                          authHelper_.questions(), gssHelper_.questions(), ledger_, hops_});
+                          authHelper_.questions(), gssHelper_.questions(), gssClientHelper_.questions(), ledger_,
+                          hops_});
   });
   const int error = errno;
   if (pid < 0) {
@@ -252,6 +258,7 @@ void Pool::reopenLog() {
   if (log_->fd() < 0) return;  // stderr, which is nobody's to open
   authHelper_.followLog();
   gssHelper_.followLog();
+  gssClientHelper_.followLog();
   for (unsigned i = 0; i < workers_.size(); ++i) {
     if (workers_[i].pid == 0) continue;
     workers_[i].owedLog = true;
@@ -260,7 +267,9 @@ void Pool::reopenLog() {
 }
 
 bool Pool::reap(pid_t pid, int status) {
-  if (authHelper_.reap(pid, status) || gssHelper_.reap(pid, status)) return true;
+  for (HelperProcess* helper : {&authHelper_, &gssHelper_, &gssClientHelper_}) {
+    if (helper->reap(pid, status)) return true;
+  }
   const auto found =
       std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.pid == pid; });
   if (pid == 0 || found == workers_.end()) return false;

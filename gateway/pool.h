@@ -34,6 +34,7 @@ class Pool {
     int wakeMaster;  ///< the eventfd that workers write to
     HelperMain authHelperMain;
     HelperMain gssHelperMain;
+    HelperMain gssClientHelperMain;
     ForkChild forkChild;
     /// A relay has ended: its source has one less.
     std::function<void(const IpAddress& source)> relayEnded;
@@ -113,6 +114,7 @@ class Pool {
   HopBoard hops_;
   HelperProcess authHelper_;
   HelperProcess gssHelper_;
+  HelperProcess gssClientHelper_;
   std::vector<Worker> workers_;
   std::vector<unsigned> idle_;  // the worker that became idle last is at the end
   std::vector<TicketInfo> tickets_;

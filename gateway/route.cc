@@ -15,13 +15,20 @@ constexpr std::size_t maxCredentialOctets = 255;  // RFC 1929, section 2
 struct Scheme {
   std::string_view name;
   HopProtocol protocol;
-  bool tls;
+  bool tls = false;
+  bool gssapi = false;
 };
 constexpr std::array schemes{
-    Scheme{"socks5", HopProtocol::socks5, false},   Scheme{"socks5+tls", HopProtocol::socks5, true},
-    Scheme{"socks4", HopProtocol::socks4, false},   Scheme{"socks4+tls", HopProtocol::socks4, true},
-    Scheme{"socks4a", HopProtocol::socks4a, false}, Scheme{"socks4a+tls", HopProtocol::socks4a, true},
-    Scheme{"http", HopProtocol::http, false},       Scheme{"http+tls", HopProtocol::http, true},
+    Scheme{"socks5", HopProtocol::socks5},
+    Scheme{"socks5+tls", HopProtocol::socks5, true},
+    Scheme{"socks5+gssapi", HopProtocol::socks5, false, true},
+    Scheme{"socks5+tls+gssapi", HopProtocol::socks5, true, true},
+    Scheme{"socks4", HopProtocol::socks4},
+    Scheme{"socks4+tls", HopProtocol::socks4, true},
+    Scheme{"socks4a", HopProtocol::socks4a},
+    Scheme{"socks4a+tls", HopProtocol::socks4a, true},
+    Scheme{"http", HopProtocol::http},
+    Scheme{"http+tls", HopProtocol::http, true},
 };
 
 Error invalid(std::string detail) { return {Failure::invalid, std::move(detail)}; }
@@ -141,6 +148,7 @@ Result<void> checkLogins(const Route& route) {
   if (route.isDirect()) return invalid("login: there is no hop to log in to");
   for (const HopPath& path : route.paths) {
     const Hop& last = path.hops.back();
+    if (last.gssapi) return invalid("login: " + last.text + " is told who comes by GSSAPI");
     if (last.credentials || !last.secretFile.empty())
       return invalid("login: " + last.text + " has a user and password of its own");
     if (!last.tls && route.login != PassLogin::inTheClear) {
@@ -161,13 +169,17 @@ Result<Hop> Hop::parse(std::string_view text) {
     return colon != text.npos && each.name == text.substr(0, colon);
   });
   if (scheme == schemes.end())
-    return wrong("a hop begins with socks5://, socks4://, socks4a:// or http://, or with +tls (socks5+tls://)");
+    return wrong(
+        "a hop begins with socks5://, socks4://, socks4a:// or http://, with +tls or +gssapi where it has that "
+        "(socks5+tls://, socks5+gssapi://)");
   std::string_view rest = text.substr(colon + 3);
   Hop hop;
   hop.protocol = scheme->protocol;
   hop.tls = scheme->tls;
+  hop.gssapi = scheme->gssapi;
   if (const std::size_t at = rest.rfind('@'); at != rest.npos) {
     if (auto read = readUserInfo(rest.substr(0, at), hop); !read) return wrong(read.error().detail);
+    if (hop.gssapi) return wrong("with +gssapi there is no user and password, but a ticket");
     rest.remove_prefix(at + 1);
     if (hop.protocol == HopProtocol::http && hop.credentials && hop.credentials->user.find(':') != std::string::npos)
       return wrong("HTTP wants a user without a colon");
@@ -242,6 +254,11 @@ std::vector<Hop> RouteTable::hops() const {
 bool RouteTable::passesLogins() const {
   return std::any_of(routes_.begin(), routes_.end(),
                      [](const Route& route) { return route.login != PassLogin::no; });
+}
+
+bool RouteTable::usesGssapi() const {
+  const std::vector<Hop> all = hops();
+  return std::any_of(all.begin(), all.end(), [](const Hop& hop) { return hop.gssapi; });
 }
 
 std::string maskSecrets(std::string_view text) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "gateway/access.h"
+#include "gateway/gss_level.h"
 #include "gateway/tls_config.h"
 #include "lib/address.h"
 #include "lib/pattern.h"
@@ -27,11 +28,12 @@ enum class HopProtocol : std::uint8_t { socks5, socks4, socks4a, http };
 
 /// A further gateway.
 struct Hop {
-  /// `SCHEME://[USER:PASSWORD@|@FILE@]HOST:PORT`; the Error never holds the password.
+  /// `SCHEME[+tls][+gssapi]://[USER:PASSWORD@|@FILE@]HOST:PORT`; the Error never holds the password.
   static Result<Hop> parse(std::string_view text);
 
   HopProtocol protocol = HopProtocol::socks5;
   bool tls = false;
+  bool gssapi = false;
   Destination address;
   std::optional<socks5::Credentials> credentials;
   std::string secretFile;  ///< holds the credentials; see secrets.h
@@ -82,6 +84,7 @@ struct RouteOptions {
   std::chrono::seconds down{};     ///< how long one that failed is avoided
   unsigned mostGateways = 0;       ///< that a request may pass
   bool udp = false;                ///< UDP ASSOCIATE at hops by TLS, which does not protect datagrams
+  GssLevel gssLevel = GssLevel::confidentiality;  ///< what hops by GSSAPI protect by at least
   TlsClientConfig tls;
 };
 
@@ -96,6 +99,7 @@ class RouteTable {
   /// The first one that does not depend on the destination, for an association; null where there is none.
   const Route* findForAll(const Subject& subject, Command command) const;
   bool passesLogins() const;
+  bool usesGssapi() const;
   std::vector<Hop> hops() const;  ///< of all routes
 
  private:

@@ -22,6 +22,7 @@ struct Services {
   OwnAddresses& ownAddresses;
   LoginDesk& loginDesk;
   GssDesk& gssDesk;
+  GssDesk& gssClientDesk;
   RulePage& rules;
   HopPage& hops;
 };

@@ -25,9 +25,11 @@ class Worker {
         resolver_(loop_, start_.config.nameservers),
         loginDesk_(loop_, start_.questions),
         gssDesk_(loop_, start_.gssQuestions),
+        gssClientDesk_(loop_, start_.gssClientQuestions),
         rules_(start_.ledger, start_.index),
         hops_(start_.hops, start_.index),
-        services_{loop_, start_.config, start_.log, resolver_, pipes_, own_, loginDesk_, gssDesk_, rules_, hops_},
+        services_{loop_,      start_.config, start_.log,      resolver_, pipes_, own_,
+                  loginDesk_, gssDesk_,      gssClientDesk_, rules_,    hops_},
         orders_(loop_, start_.orders.get(), EV_READ | EV_PERSIST, &Worker::onOrders, this) {
     orders_.add();
   }
@@ -132,6 +134,7 @@ class Worker {
   OwnAddresses own_;
   LoginDesk loginDesk_;
   GssDesk gssDesk_;
+  GssDesk gssClientDesk_;
   RulePage rules_;
   HopPage hops_;
   Services services_;

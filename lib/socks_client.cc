@@ -71,7 +71,7 @@ Result<SocksClient> SocksClient::create(Options options, socks5::Request request
 
 SocksClient::SocksClient(Options options, socks5::Request request)
     : options_(std::move(options)), request_(std::move(request)) {
-  if (!isSocks5()) {
+  if (!isSocks5() || options_.authenticated) {
     state_ = State::reply;
     writeRequest();
     return;

@@ -35,6 +35,8 @@ class SocksClient {
     bool pipeline = false;
     /// SOCKS5: how many gateways the request has passed, told to the server when it is not 0.
     unsigned passedGateways = 0;
+    /// SOCKS5: the server has let us in already; the conversation begins with the request.
+    bool authenticated = false;
   };
 
   /// An Error says what the dialect cannot carry: unsupportedCommand (SOCKS4 knows CONNECT and BIND),

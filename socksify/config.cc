@@ -150,6 +150,7 @@ Result<void> setWord(T& member, std::string_view value, const Word<T> (&words)[N
 }
 
 constexpr Word<bool> yesOrNo[] = {{"yes", true}, {"no", false}};
+constexpr Word<bool> authWords[] = {{"userpass", false}, {"gssapi", true}};
 constexpr Word<LookupFamily> families[] = {
     {"ipv4", LookupFamily::ipv4}, {"ipv6", LookupFamily::ipv6}, {"both", LookupFamily::both}};
 constexpr Word<Resolve> resolves[] = {{"trust", Resolve::trust}, {"check", Resolve::check}};
@@ -185,6 +186,9 @@ constexpr ConfigOption options[] = {
     {"password", "", "The password for the Gateway; password-file keeps it apart.",
      [](Config& c, View v) { return setCredential(c, v, &socks5::Credentials::password); }},
     {"password-file", "", "A file with mode 0600 whose first line is the password.", setPasswordFile},
+    {"auth", "userpass",
+     "How the Gateway is told who this is: userpass, if there is a user, or gssapi, with your Kerberos ticket.",
+     [](Config& c, View v) { return setWord(c.gssapi, v, authWords); }},
     {"ca", "", "For tls://, a file of the CAs that sign the Gateway's certificate; without it the system's.",
      [](Config& c, View v) { return setPath(c.ca, v); }},
     {"certificate", "", "For tls://, a file with the certificate to show where the Gateway asks for one.",

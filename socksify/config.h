@@ -47,8 +47,9 @@ enum class Unprotected : std::uint8_t { refuse, run };
 struct Config {
   std::string gatewayHost;  ///< empty: none was given
   std::uint16_t gatewayPort = 1080;
-  bool tls = false;  ///< to the Gateway
-  std::string ca;    ///< of TLS: files; empty: the system's CAs, and no certificate
+  bool tls = false;     ///< to the Gateway
+  bool gssapi = false;  ///< how the Gateway is told who this is
+  std::string ca;       ///< of TLS: files; empty: the system's CAs, and no certificate
   std::string certificate;
   std::string key;
   std::vector<std::string> via;  ///< routes of the private gateway, as they were written
@@ -70,7 +71,7 @@ struct Config {
   Config();
 
   /// Whether the way to the Gateway is more than the Socks Lib speaks; see private_gateway.h.
-  bool needsPrivateGateway() const noexcept { return tls || !via.empty(); }
+  bool needsPrivateGateway() const noexcept { return tls || gssapi || !via.empty(); }
   bool isDirect(const std::string* name, const IpAddress* address, std::uint16_t port) const;
 };
 

@@ -39,8 +39,9 @@ std::string percentEncoded(const std::string& text) {
 std::string gatewayAsHop(const Config& config) {
   std::string hop = "socks5";
   if (config.tls) hop += "+tls";
+  if (config.gssapi) hop += "+gssapi";
   hop += "://";
-  if (config.credentials) {
+  if (config.credentials && !config.gssapi) {
     hop += percentEncoded(config.credentials->user) + ":" + percentEncoded(config.credentials->password) + "@";
   }
   const bool bare = config.gatewayHost.find(':') != std::string::npos && config.gatewayHost[0] != '[';

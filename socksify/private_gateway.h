@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // PrivateGateway: a crossgate of the user's own, for one socksified tree, where the way to the Gateway is more
-// than the Socks Lib speaks: TLS, several hops.  The Socks Lib speaks plain SOCKS to it, over
+// than the Socks Lib speaks: TLS, GSSAPI, several hops.  The Socks Lib speaks plain SOCKS to it, over
 // loopback, and it relays by its [route] to the real one.
 //
 // Nobody else can use it: its listener says `owner`, so that it serves only sockets of this user.  What it

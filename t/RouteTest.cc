@@ -118,6 +118,7 @@ class RouteTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(route("socks5://b:1 socks5+tls://a:1 login pass").login == PassLogin::yes);
     checkContains(mistakeIn("socks5://a:1 login pass"), "pass-clear");
     checkContains(mistakeIn("socks5+tls://b:1 | socks5://a:1 login pass"), "socks5://a:1");
+    checkContains(mistakeIn("socks5+tls+gssapi://a:1 login pass"), "GSSAPI");
     CPPUNIT_ASSERT(route("socks5://a:1 login pass-clear").login == PassLogin::inTheClear);
     CPPUNIT_ASSERT(!Route::parse("socks5+tls://u:p@a:1 login pass"));
     CPPUNIT_ASSERT(!Route::parse("direct login pass"));

@@ -56,6 +56,7 @@ class SocksifyConfigTest : public CppUnit::TestFixture {
     const std::string secret = write("/secret", "pw\n", 0600);
     const std::map<std::string, std::pair<std::string, std::string>> samples = {
         {"gateway", {"gw.example:1081", "gw:99999"}},
+        {"auth", {"gssapi", "none"}},
         {"ca", {"/etc/ca.pem", "ca.pem"}},
         {"certificate", {"/etc/me.pem", "me.pem"}},
         {"key", {"/etc/me.key", "./me.key"}},
@@ -147,6 +148,9 @@ class SocksifyConfigTest : public CppUnit::TestFixture {
                              "ca = /ca.pem\n"}) {
       CPPUNIT_ASSERT_MESSAGE(told, told.find(line) != told.npos);
     }
+    config.gssapi = true;
+    CPPUNIT_ASSERT(privateConfig(config, 0).find("via = socks5+tls+gssapi://[2001:db8::1]:9050\n") !=
+                   std::string::npos);
   }
   void directPatternsAddUp() {
     Config config;

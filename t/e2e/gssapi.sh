@@ -123,6 +123,26 @@ for option in "" --socks5-gssapi-nec; do
   fi
 done
 
+# ---- socksify ------------------------------------------------------------------------------------
+
+# The client knows its Gateway from its own files: the ticket is one for that name.
+on client4 "$BASH" -c 'echo "192.0.2.1 gw.example" >>/etc/hosts'
+echo "auth = gssapi" >"$work/socksify.conf"
+socksified() { # COMMAND...
+  on client4 env SOCKS5_SERVER=gw.example:1080 "$socksify" -c "$work/socksify.conf" "$@" 2>&1
+}
+socksified_fetch() { # [OPTION...]
+  socksified "$@" curl -sS -m 20 http://only4.example/
+}
+encrypted_lines() { grep -c "gssapi=confidentiality .*to=only4.example:80 .*result=ok" "$log"; }
+more_encrypted() { [ "$(encrypted_lines)" -gt "$1" ]; }
+before=$(encrypted_lines)
+equal "socksify with a ticket" "$hello" "$(socksified_fetch)"
+check "which goes encrypted" wait_until 5 more_encrypted "$before"
+KRB5CCNAME=FILE:$work/none socksified_fetch -v >"$work/no-ticket.txt"
+matches "without a ticket socksify says so" "private gateway: .*([Cc]redential|[Tt]icket)" "$work/no-ticket.txt"
+refute "and nothing gets through" grep -q Hello "$work/no-ticket.txt"
+
 # ---- staying out ---------------------------------------------------------------------------------
 
 equal "a message that was changed ends the session" closed "$(gss garble)"
@@ -143,6 +163,18 @@ kill -HUP "${gateway_pid[gateway]}"
 matches "other levels are taken with SIGHUP" "event=reloaded" "$log"
 equal "who wants encryption is told there is integrity" "1 $hello" "$(gss level=2 fetch)"
 matches "and goes by a short name" "user=alice auth=gssapi gssapi=integrity" "$log"
+socksified_fetch -v >"$work/too-little.txt"
+matches "socksify is content with nothing less than encryption" "protects less than confidentiality" \
+  "$work/too-little.txt"
+start_gateway client4 <<END
+[access]
+rule = permit to *,0.0.0.0/0,::/0
+[route]
+via = socks5+gssapi://gw.example:1080
+gssapi = integrity
+END
+equal "a gateway whose hop has to protect integrity alone" "$hello" \
+  "$(on client4 curl -sS -m 20 --proxy socks5h://127.0.0.1:1080 http://only4.example/ 2>&1)"
 refute "who wants none is refused" gss level=0 fetch
 matches "the log says why" "the client wants less protection than it must have" "$log"
 refute "the level must be wrapped now" gss level=1 nec=yes fetch
