@@ -716,6 +716,14 @@ po::options_description describe() {
   return description;
 }
 
+// "[name]", which nothing but a comment follows.
+bool isSection(std::string_view line) {
+  const std::size_t end = line.find(']');
+  if (end == line.npos) return false;
+  const std::size_t next = line.find_first_not_of(" \t\r", end + 1);
+  return next == line.npos || line[next] == '#';
+}
+
 // Boost.Program_options does not tell the line of an option, so it is given the file a line at a time,
 // each under its section.
 class FileReader {
@@ -735,7 +743,7 @@ class FileReader {
   void readLine(const std::string& line, unsigned number) {
     const std::string place = file_ + ":" + std::to_string(number);
     const std::size_t first = line.find_first_not_of(" \t\r");
-    if (first != line.npos && line[first] == '[') {
+    if (first != line.npos && line[first] == '[' && isSection(line)) {
       section_ = line.substr(first);
       return;
     }

@@ -56,6 +56,10 @@ mistake "an unknown section" "2: .*'lisen.socks'" <<END
 [lisen]
 socks = 0.0.0.0:1080
 END
+mistake "words behind a section" "1: .*\[listen\] socks" <<END
+[listen] socks
+socks = 0.0.0.0:1080
+END
 mistake "no key at all" "3: .*just words" <<END
 [listen]
 
