@@ -176,10 +176,12 @@ int fexecve(int fd, char* const* arguments, char* const* given) noexcept {
 
 int execveat(int folder, const char* path, char* const* arguments, char* const* given, int flags) noexcept {
   char whole[PATH_MAX];
-  const bool relative = path[0] != '/' && folder != AT_FDCWD;
-  if (relative)
+  const char* program = path;
+  if (path[0] != '/' && folder != AT_FDCWD) {
     std::snprintf(whole, sizeof whole, "/proc/self/fd/%d%s%s", folder, *path == '\0' ? "" : "/", path);
-  if (isRefused(relative ? whole : path)) return -1;
+    program = whole;
+  }
+  if (isRefused(program)) return -1;
   WITH_OUR_VARIABLES(given);
   return real().execveat(folder, path, arguments, complete, flags);
 }
