@@ -126,7 +126,7 @@ fetch() { # CLIENT NAME PASSIVE
   socksified "$1" lftp -c "set net:timeout 5; set net:max-retries 1; set ftp:passive-mode $3; \
     open $2; cat file" 2>>"$work/lftp.log" | cmp - "$work/ftp/file"
 }
-for pair in client4:only4.example:server4 client6:only6.example:server6; do
+for pair in client4:only4.example:server4 client6:only6.example:server6 client4:far.example:far4; do
   IFS=: read -r client name server <<<"$pair"
   config=vsftpd.conf
   [ $server = server6 ] || config=vsftpd4.conf
