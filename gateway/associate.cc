@@ -8,8 +8,6 @@
 namespace crossgate {
 namespace {
 
-// After so many full batches without a wait the other relays of the worker have their turn.
-constexpr unsigned batchesInARow = 8;
 constexpr std::size_t fragmentAt = 2;
 
 SendBatch& sendBatch() {
@@ -69,7 +67,7 @@ Destination Association::place() const {
 Task<AssociationEnd> Association::serve(Stream& connection, Inbox& inbox, DestinationSide& destination) {
   cipher_ = connection.datagrams();
   destination.start(*this);
-  Task<void> datagrams = receive(destination);
+  Task<void> datagrams = receiveBatches(socket_, [&](std::size_t count) { takeIn(destination, count); });
   datagrams.start([](void*) noexcept {}, nullptr);
   Task<void> watch = connectionEnds(connection, inbox);
   watch.start([](void* signal) noexcept { static_cast<Signal*>(signal)->notify(); }, &ended_);
@@ -88,20 +86,6 @@ void Association::lost() {
 }
 
 // ---- from the client -------------------------------------------------------------------------------
-
-Task<void> Association::receive(DestinationSide& destination) {
-  for (unsigned inARow = 0;; ++inARow) {
-    const std::size_t count = receiveBatch().receive(socket_);
-    if (count > 0) takeIn(destination, count);
-    if (count == 0) {
-      co_await socket_.readable(never);
-      inARow = 0;
-    } else if (inARow >= batchesInARow) {
-      co_await Sleep(socket_.loop(), Clock::now());
-      inARow = 0;
-    }
-  }
-}
 
 void Association::takeIn(DestinationSide& destination, std::size_t count) {
   ReceiveBatch& batch = receiveBatch();

@@ -59,7 +59,6 @@ class Association final : public ClientSide {
   Association(EventLoop& loop, Fd fd, const AssociateOptions& options, const Endpoint& local,
               const Endpoint& client, std::optional<uid_t> owner, DatagramCounts& counts);
 
-  Task<void> receive(DestinationSide& destination);
   void takeIn(DestinationSide& destination, std::size_t count);
   bool isClients(const Endpoint& sender);
   void takeFragment(DestinationSide& destination, OctetSpan datagram);

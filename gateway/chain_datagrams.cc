@@ -7,8 +7,6 @@ namespace crossgate {
 namespace {
 
 constexpr std::size_t maxVerdicts = 4096;
-// After so many full batches without a wait the other relays of the worker have their turn.
-constexpr unsigned batchesInARow = 8;
 constexpr std::size_t keyAt = 3;  // behind RSV and FRAG
 
 SendBatch& sendBatch() {
@@ -44,7 +42,7 @@ ChainDatagrams::ChainDatagrams(EventLoop& loop, Fd fd, const Endpoint& first, st
 
 void ChainDatagrams::start(ClientSide& client) {
   client_ = &client;
-  tasks_.push_back(receive());
+  tasks_.push_back(receiveBatches(socket_, [this](std::size_t count) { deliver(count); }));
   for (const Held& held : held_) tasks_.push_back(watch(*held.stream));
   // Told at the very end of a watch, because the client's side may destroy all of this when it hears it.
   const auto lost = [](void* it) noexcept { static_cast<ClientSide*>(it)->lost(); };
@@ -111,20 +109,6 @@ bool ChainDatagrams::judge(OctetSpan framed) {
 }
 
 // ---- towards the client ----------------------------------------------------------------------------
-
-Task<void> ChainDatagrams::receive() {
-  for (unsigned inARow = 0;; ++inARow) {
-    const std::size_t count = receiveBatch().receive(socket_);
-    if (count > 0) deliver(count);
-    if (count == 0) {
-      co_await socket_.readable(never);
-      inARow = 0;
-    } else if (inARow >= batchesInARow) {
-      co_await Sleep(socket_.loop(), Clock::now());
-      inARow = 0;
-    }
-  }
-}
 
 void ChainDatagrams::deliver(std::size_t count) {
   ReceiveBatch& batch = receiveBatch();

@@ -46,7 +46,6 @@ class ChainDatagrams final : public DestinationSide {
   bool permitted(OctetSpan framed, std::size_t headerSize);
   bool judge(OctetSpan framed);
   void flush();
-  Task<void> receive();
   void deliver(std::size_t count);
   OctetSpan unnested(OctetSpan datagram) const;
   Task<void> watch(Stream& stream);

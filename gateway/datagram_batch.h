@@ -13,6 +13,7 @@
 #include <span>
 
 #include "gateway/event_loop.h"
+#include "gateway/task.h"
 #include "lib/address.h"
 #include "lib/octets.h"
 
@@ -47,6 +48,8 @@ class ReceiveBatch {
   std::array<Slot, batchSize> slots_;
 };
 
+/// Datagrams of one size that go to one place leave as one message, which the kernel cuts up again on its way
+/// out (UDP_SEGMENT), where it knows how.
 class SendBatch {
  public:
   struct Outcome {
@@ -66,14 +69,43 @@ class SendBatch {
   Outcome flush(int fd) noexcept;
 
  private:
-  std::array<mmsghdr, batchSize> messages_{};
-  std::array<iovec, batchSize> pieces_{};
+  struct alignas(cmsghdr) Segments {  // the control message with the size of each
+    std::array<std::uint8_t, CMSG_SPACE(sizeof(std::uint16_t))> octets;
+  };
+  std::size_t train(std::size_t first) const noexcept;
+  bool sameReceiver(std::size_t one, std::size_t other) const noexcept;
+  unsigned couple(std::size_t first) noexcept;
+  void note(std::size_t first, std::size_t count, Outcome& outcome) const noexcept;
+
+  std::array<iovec, batchSize> pieces_{};  // one for each datagram
   std::array<sockaddr_storage, batchSize> receivers_;
+  std::array<socklen_t, batchSize> receiverSizes_;
   std::array<std::size_t, batchSize> headerSizes_;
   std::size_t count_ = 0;
+  std::array<mmsghdr, batchSize> messages_{};  // one for each train of datagrams
+  std::array<Segments, batchSize> segments_;
+  bool segmentation_ = true;  // until the kernel, or the interface behind a socket, says that it can't
 };
 
 /// The worker's own.
 ReceiveBatch& receiveBatch() noexcept;
+
+/// For ever: waits for datagrams, and tells `take` how many receiveBatch() holds.
+template <class Take>
+Task<void> receiveBatches(Socket& socket, Take take) {
+  // After so many batches without a wait the other relays of the worker have their turn.
+  constexpr unsigned batchesInARow = 8;
+  for (unsigned inARow = 0;; ++inARow) {
+    const std::size_t count = receiveBatch().receive(socket);
+    if (count > 0) take(count);
+    if (count == 0) {
+      co_await socket.readable(never);
+      inARow = 0;
+    } else if (inARow >= batchesInARow) {
+      co_await Sleep(socket.loop(), Clock::now());
+      inARow = 0;
+    }
+  }
+}
 
 }  // namespace crossgate

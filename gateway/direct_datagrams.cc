@@ -17,8 +17,6 @@ constexpr std::chrono::seconds searchPatience{10};
 constexpr std::chrono::seconds shortestLife{10};
 constexpr std::chrono::seconds longestLife{24 * 3600};
 constexpr std::chrono::seconds refusalLife{10};
-// After so many full batches without a wait the other relays of the worker have their turn.
-constexpr unsigned batchesInARow = 8;
 
 constexpr std::size_t keyAt = 3;  // behind RSV and FRAG
 
@@ -184,7 +182,7 @@ bool DirectDatagrams::ready(Family family) {
     return false;
   }
   side.socket = std::make_unique<Socket>(setting_.resolver.loop(), *std::move(fd));
-  side.task = receive(*side.socket);
+  side.task = receiveBatches(*side.socket, [this](std::size_t count) { deliver(count); });
   side.task.start([](void*) noexcept {}, nullptr);
   return true;
 }
@@ -200,20 +198,6 @@ void DirectDatagrams::flush(Family family) {
 }
 
 // ---- towards the client ----------------------------------------------------------------------------
-
-Task<void> DirectDatagrams::receive(Socket& socket) {
-  for (unsigned inARow = 0;; ++inARow) {
-    const std::size_t count = receiveBatch().receive(socket);
-    if (count > 0) deliver(count);
-    if (count == 0) {
-      co_await socket.readable(never);
-      inARow = 0;
-    } else if (inARow >= batchesInARow) {
-      co_await Sleep(socket.loop(), Clock::now());
-      inARow = 0;
-    }
-  }
-}
 
 void DirectDatagrams::deliver(std::size_t count) {
   ReceiveBatch& batch = receiveBatch();

@@ -84,7 +84,6 @@ class DirectDatagrams final : public DestinationSide {
 
   Side& sideOf(Family family) { return sides_[static_cast<std::size_t>(family)]; }
   bool ready(Family family);
-  Task<void> receive(Socket& socket);
   void deliver(std::size_t count);
   bool invited(const Endpoint& sender);
 
