@@ -148,15 +148,20 @@ bool AccessRule::concerns(const Subject& subject, Command command, const std::tm
 
 AccessRules::AccessRules(std::vector<AccessRule> rules) : rules_(std::move(rules)) {
   unsigned number = 0;
-  for (AccessRule& rule : rules_) rule.number = number++;
+  for (AccessRule& rule : rules_) {
+    rule.number = number++;
+    timed_ = timed_ || rule.time;
+  }
 }
+
+std::tm AccessRules::now() const { return timed_ ? localNow() : std::tm{}; }
 
 bool AccessRules::haveLimits() const noexcept {
   return std::any_of(rules_.begin(), rules_.end(), [](const AccessRule& rule) { return rule.limits.any(); });
 }
 
 Judgement AccessRules::judgeCommand(const Subject& subject, Command command) const {
-  const std::tm local = localNow();
+  const std::tm local = now();
   for (const AccessRule& rule : rules_) {
     if (!rule.concerns(subject, command, local)) continue;
     if (rule.permit) return permittedBy(nullptr);
@@ -168,7 +173,7 @@ Judgement AccessRules::judgeCommand(const Subject& subject, Command command) con
 
 Judgement AccessRules::judgeName(const Subject& subject, Command command, const std::string& name,
                                  std::uint16_t port) const {
-  const std::tm local = localNow();
+  const std::tm local = now();
   for (const AccessRule& rule : rules_) {
     if (!rule.concerns(subject, command, local)) continue;
     // A permission by address may still apply to what the name resolves to.
@@ -181,7 +186,7 @@ Judgement AccessRules::judgeName(const Subject& subject, Command command, const 
 
 Judgement AccessRules::judgeDelegated(const Subject& subject, Command command, const std::string& name,
                                       std::uint16_t port) const {
-  const std::tm local = localNow();
+  const std::tm local = now();
   for (const AccessRule& rule : rules_) {
     if (!rule.concerns(subject, command, local) || rule.to.match(&name, nullptr, port) == Match::no) continue;
     return rule.permit ? permittedBy(&rule) : deniedBy(rule);
@@ -192,7 +197,7 @@ Judgement AccessRules::judgeDelegated(const Subject& subject, Command command, c
 Judgement AccessRules::judgeAddress(const Subject& subject, Command command, const std::string* name,
                                     const IpAddress& address, std::uint16_t port,
                                     const IsOwnAddress& isOwn) const {
-  const std::tm local = localNow();
+  const std::tm local = now();
   const auto embedded = address.embeddedV4();
   const char* shielded = whyProtected(address, isOwn);
   if (shielded == nullptr && embedded) shielded = whyProtected(*embedded, isOwn);

@@ -103,7 +103,10 @@ class AccessRules {
   const std::vector<AccessRule>& rules() const noexcept { return rules_; }
 
  private:
+  std::tm now() const;
+
   std::vector<AccessRule> rules_;
+  bool timed_ = false;  // some rule asks for the local time
 };
 
 }  // namespace crossgate

@@ -15,10 +15,12 @@ void logDecision(const Authorization& asked, const AccessRule& rule, const std::
       .field("rule", rule.place);
 }
 
-// What follows from a judgement: the rule's line in the log, and its count.
-Result<void> conclude(const Authorization& asked, const Judgement& judgement, const std::string& to) {
+// What follows from a judgement: the rule's line in the log, and its count.  `to` is what was asked for,
+// as text when it is needed.
+template <class Text>
+Result<void> conclude(const Authorization& asked, const Judgement& judgement, const Text& to) {
   const AccessRule* rule = judgement.rule;
-  if (rule != nullptr && rule->log && asked.claims.isNew(*rule)) logDecision(asked, *rule, to);
+  if (rule != nullptr && rule->log && asked.claims.isNew(*rule)) logDecision(asked, *rule, to());
   if (!judgement.permitted) return Error{Failure::denied, judgement.reason};
   return {};
 }
@@ -27,7 +29,7 @@ Result<void> judge(const Authorization& asked, const IpAddress& address) {
   const auto isOwn = [&](const IpAddress& candidate) { return asked.own.contains(candidate); };
   const Judgement judgement = asked.rules.judgeAddress(asked.subject, asked.command, asked.destination.name(),
                                                        address.unmapped(), asked.destination.port, isOwn);
-  if (auto concluded = conclude(asked, judgement, address.toString()); !concluded) return concluded;
+  if (auto concluded = conclude(asked, judgement, [&] { return address.toString(); }); !concluded) return concluded;
   return asked.claims.claim(*judgement.rule, asked.subject);
 }
 
@@ -35,14 +37,14 @@ Result<void> judge(const Authorization& asked, const IpAddress& address) {
 
 Result<void> authorizeCommand(const Authorization& asked) {
   return conclude(asked, asked.rules.judgeCommand(asked.subject, asked.command),
-                  asked.destination.toString());
+                  [&] { return asked.destination.toString(); });
 }
 
 Result<void> authorize(const Authorization& asked) {
   if (const IpAddress* address = asked.destination.address()) return judge(asked, *address);
   const std::string& name = *asked.destination.name();
   return conclude(asked, asked.rules.judgeName(asked.subject, asked.command, name, asked.destination.port),
-                  name);
+                  [&] { return name; });
 }
 
 Result<void> authorizeDelegated(const Authorization& asked) {
@@ -50,7 +52,7 @@ Result<void> authorizeDelegated(const Authorization& asked) {
   if (name == nullptr) return authorize(asked);
   const Judgement judgement =
       asked.rules.judgeDelegated(asked.subject, asked.command, *name, asked.destination.port);
-  if (auto concluded = conclude(asked, judgement, *name); !concluded) return concluded;
+  if (auto concluded = conclude(asked, judgement, [&] { return *name; }); !concluded) return concluded;
   return asked.claims.claim(*judgement.rule, asked.subject);
 }
 

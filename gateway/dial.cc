@@ -53,12 +53,17 @@ Task<Result<Connection>> connectTo(EventLoop& loop, DialOptions options, Endpoin
   const socklen_t length = to.toSockaddr(storage);
   if (connect(socket.fd(), reinterpret_cast<sockaddr*>(&storage), length) != 0) {
     if (errno != EINPROGRESS && errno != EINTR) co_return systemError("connect", errno);
-    socket.blockedWriting();
-    if (co_await socket.writable(deadline) == Wake::timedOut) co_return systemError("connect", ETIMEDOUT);
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) co_return systemError("connect", error);
+    // What has come before the first wait, the wait tells.
+    socket.blockedReading();
+    // A destination on this host has answered by now; only then the socket has a peer.
+    if (!peerEndpoint(socket.fd())) {
+      socket.blockedWriting();
+      if (co_await socket.writable(deadline) == Wake::timedOut) co_return systemError("connect", ETIMEDOUT);
+      int error = 0;
+      socklen_t size = sizeof error;
+      getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+      if (error != 0) co_return systemError("connect", error);
+    }
   }
   const auto local = localEndpoint(socket.fd());
   co_return Connection{std::move(stream), to, local.value_or(Endpoint{})};

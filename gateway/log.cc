@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -21,15 +22,32 @@ namespace {
 constexpr std::array levelNames{"error", "warning", "info", "debug"};
 constexpr std::array syslogPriorities{LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 
-std::string timestamp() {
+constexpr std::size_t secondLength = sizeof "2026-01-01T00:00:00" - 1;
+
+// RFC 3339 with milliseconds.  The calendar is asked once a second.
+std::string_view timestamp() {
+  static std::time_t second = -1;
+  static std::array<char, 40> text;
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
-  tm utc{};
-  gmtime_r(&now.tv_sec, &utc);
-  char text[40];
-  const std::size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::snprintf(text + length, sizeof text - length, ".%03ldZ", now.tv_nsec / 1'000'000);
-  return text;
+  if (now.tv_sec != second) {
+    tm utc{};
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S.000Z", &utc);
+    second = now.tv_sec;
+  }
+  const auto milliseconds = static_cast<unsigned>(now.tv_nsec / 1'000'000);
+  char* digits = text.data() + secondLength + 1;
+  for (unsigned unit = 100; unit > 0; unit /= 10) *digits++ = static_cast<char>('0' + milliseconds / unit % 10);
+  return text.data();
+}
+
+// A file, or /dev/null, where a write never blocks.
+bool takesAnything(int fd) {
+  const auto nullDevice = makedev(1, 3);
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return false;
+  return S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && status.st_rdev == nullDevice);
 }
 
 bool isPlainWord(std::string_view value) {
@@ -70,9 +88,7 @@ Result<Log> Log::open(const LogConfig& config) {
 
 Result<void> Log::openSink() {
   if (config_.to == "stderr") {
-    struct stat status {};
-    const bool regular = fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
-    sink_ = regular ? Sink::file : Sink::stream;
+    sink_ = takesAnything(STDERR_FILENO) ? Sink::file : Sink::stream;
     return {};
   }
   sink_ = config_.to == "syslog" ? Sink::syslog : Sink::file;
@@ -174,9 +190,9 @@ Log::Line& Log::Line::field(std::string_view name, std::uint64_t value) {
 Log::Line& Log::Line::field(std::string_view name, double seconds) {
   if (!wanted_) return *this;
   key(name);
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", seconds);
-  text_ += text;
+  std::array<char, 32> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), seconds, std::chars_format::fixed, 3);
+  text_.append(text.data(), end.ptr);
   return *this;
 }
 

@@ -267,7 +267,9 @@ void Master::reload() {
   if (stopping_) return;
   manager_.reloading();
   pauseAccepting(false);
+  heapGaps_.open();
   if (const auto reloaded = tryReload(); !reloaded) {
+    heapGaps_.fill();
     log()
         .line(LogLevel::error)
         .field("event", "reload failed, the old configuration stays")
@@ -371,6 +373,7 @@ pid_t Master::forkChild(std::vector<int> keep, const std::function<void()>& life
 }
 
 void Master::forkWorkers() {
+  heapGaps_.fill();
   const unsigned wanted = current().config().workers.start;
   for (unsigned forked = 0; forked < wanted; forked += 8) current().maintain();
 }

@@ -19,6 +19,7 @@
 
 #include "gateway/config.h"
 #include "gateway/event_loop.h"
+#include "gateway/heap_gaps.h"
 #include "gateway/inherited_sockets.h"
 #include "gateway/interface_watch.h"
 #include "gateway/listener_set.h"
@@ -103,6 +104,7 @@ class Master {
   std::unique_ptr<Event> tick_;
   std::unique_ptr<Event> resume_;
   std::vector<std::unique_ptr<Event>> signals_;
+  HeapGaps heapGaps_;
   ServiceManager manager_;
   Successor successor_;
   bool stopping_ = false;

@@ -11,10 +11,13 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <optional>
 #include <utility>
+
+#include "gateway/frame_pool.h"
 
 namespace crossgate {
 
@@ -24,6 +27,9 @@ class Task;
 namespace detail {
 
 struct PromiseBase {
+  static void* operator new(std::size_t size) { return FramePool::take(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { FramePool::giveBack(frame, size); }
+
   // Ends with whoever waits: an awaiting coroutine, or the callback given to start().
   struct FinalAwaiter {
     bool await_ready() const noexcept { return false; }

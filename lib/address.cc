@@ -88,9 +88,24 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   return std::nullopt;
 }
 
+namespace {
+
+std::string dottedQuad(std::span<const std::uint8_t> octets) {
+  char text[INET_ADDRSTRLEN];
+  char* end = text;
+  for (const std::uint8_t octet : octets) {
+    if (end != text) *end++ = '.';
+    end = std::to_chars(end, text + sizeof text, octet).ptr;
+  }
+  return {text, end};
+}
+
+}  // namespace
+
 std::string IpAddress::toString() const {
+  if (isV4()) return dottedQuad(octets());
   char text[INET6_ADDRSTRLEN];
-  if (inet_ntop(toAf(family_), octets_.data(), text, sizeof text) == nullptr) return "?";
+  if (inet_ntop(AF_INET6, octets_.data(), text, sizeof text) == nullptr) return "?";
   std::string result = text;
   if (zone_ != 0) {
     char name[IF_NAMESIZE];
@@ -193,8 +208,9 @@ socklen_t Endpoint::toSockaddr(sockaddr_storage& storage) const noexcept {
 }
 
 std::string Endpoint::toString() const {
-  const std::string host = address.toString();
-  return (address.isV4() ? host : "[" + host + "]") + ":" + std::to_string(port);
+  std::string text = address.toString();
+  if (!address.isV4()) text = "[" + text + "]";
+  return text.append(":").append(std::to_string(port));
 }
 
 std::optional<Endpoint> Endpoint::parse(std::string_view text) {

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// gateway/frame_pool and gateway/heap_gaps: where memory comes from.
+#include "gateway/frame_pool.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/heap_gaps.h"
+
+namespace crossgate {
+namespace {
+
+#ifdef CROSSGATE_SANITIZED
+constexpr bool pooled = false;
+#else
+constexpr bool pooled = true;
+#endif
+
+class FramePoolTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(FramePoolTest);
+  CPPUNIT_TEST(aBlockServesTheNextOfItsSize);
+  CPPUNIT_TEST(everySizeIsWhole);
+  CPPUNIT_TEST(whatIsAllocatedBehindFilledGapsStandsTogether);
+  CPPUNIT_TEST_SUITE_END();
+
+ public:
+  void aBlockServesTheNextOfItsSize() {
+    void* first = FramePool::take(300);
+    FramePool::giveBack(first, 300);
+    void* other = FramePool::take(1000);
+    void* again = FramePool::take(310);
+    CPPUNIT_ASSERT(other != first);
+    if (pooled) CPPUNIT_ASSERT(again == first);
+    FramePool::giveBack(other, 1000);
+    FramePool::giveBack(again, 310);
+  }
+
+  // Also of more blocks than are kept, and of larger ones.
+  void everySizeIsWhole() {
+    constexpr std::size_t largest = 5000;
+    std::vector<std::pair<void*, std::size_t>> blocks;
+    for (int round = 0; round < 3; ++round) {
+      for (std::size_t size = 1; size < largest; size += 7) {
+        blocks.emplace_back(FramePool::take(size), size);
+        std::memset(blocks.back().first, static_cast<int>(size % 251), size);
+      }
+      for (const auto& [block, size] : blocks) {
+        const auto* octets = static_cast<const unsigned char*>(block);
+        CPPUNIT_ASSERT(std::all_of(octets, octets + size, [s = size](unsigned char c) { return c == s % 251; }));
+      }
+      for (const auto& [block, size] : blocks) FramePool::giveBack(block, size);
+      blocks.clear();
+    }
+  }
+
+  void whatIsAllocatedBehindFilledGapsStandsTogether() {
+    // A heap with holes of many sizes.
+    std::vector<std::unique_ptr<std::string>> kept;
+    for (std::size_t i = 0; i < 2000; ++i) kept.push_back(std::make_unique<std::string>(i % 700 + 20, 'x'));
+    for (std::size_t i = 0; i < kept.size(); i += 2) kept[i].reset();
+
+    HeapGaps gaps;
+    gaps.fill();
+    std::vector<std::unique_ptr<std::string>> added(20);
+    for (auto& text : added) text = std::make_unique<std::string>(100, 'y');
+    const auto byAddress = [](const auto& a, const auto& b) { return a->data() < b->data(); };
+    const auto [low, high] = std::minmax_element(added.begin(), added.end(), byAddress);
+    constexpr std::ptrdiff_t together = 8192;
+    if (pooled) CPPUNIT_ASSERT((*high)->data() - (*low)->data() < together);
+    gaps.open();
+    gaps.fill();
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(FramePoolTest);
+
+}  // namespace
+}  // namespace crossgate
