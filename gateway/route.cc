@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "gateway/phrase.h"
+#include "lib/word.h"
 
 namespace crossgate {
 namespace {
@@ -110,25 +111,12 @@ Result<void> readConditions(const Phrase& phrase, Route& route) {
   return {};
 }
 
-template <class T>
-struct Word {
-  std::string_view text;
-  T value;
-};
-
 template <class T, std::size_t N>
-Result<void> readWord(const Phrase& phrase, std::string_view key, T& member, const Word<T> (&words)[N]) {
+Result<void> readKey(const Phrase& phrase, std::string_view key, T& member, const Word<T> (&words)[N]) {
   if (!phrase.has(key)) return {};
-  const std::string value = phrase.value(key);
-  std::string all;
-  for (const auto& word : words) {
-    if (value == word.text) {
-      member = word.value;
-      return {};
-    }
-    all += (all.empty() ? "" : ", ") + std::string(word.text);
-  }
-  return invalid(std::string(key) + ": '" + value + "' is none of " + all);
+  auto read = readWord(phrase.value(key), member, words);
+  if (!read) return invalid(std::string(key) + ": " + read.error().detail);
+  return read;
 }
 
 Result<void> readManner(const Phrase& phrase, Route& route) {
@@ -137,10 +125,10 @@ Result<void> readManner(const Phrase& phrase, Route& route) {
   static constexpr Word<PassLogin> logins[] = {{"pass", PassLogin::yes}, {"pass-clear", PassLogin::inTheClear}};
   static constexpr Word<Balance> balances[] = {
       {"order", Balance::order}, {"least", Balance::least}, {"hash", Balance::hash}};
-  if (auto read = readWord(phrase, "resolve", route.resolveHere, here); !read) return read;
-  if (auto read = readWord(phrase, "pipeline", route.pipeline, yesOrNo); !read) return read;
-  if (auto read = readWord(phrase, "login", route.login, logins); !read) return read;
-  return readWord(phrase, "balance", route.balance, balances);
+  if (auto read = readKey(phrase, "resolve", route.resolveHere, here); !read) return read;
+  if (auto read = readKey(phrase, "pipeline", route.pipeline, yesOrNo); !read) return read;
+  if (auto read = readKey(phrase, "login", route.login, logins); !read) return read;
+  return readKey(phrase, "balance", route.balance, balances);
 }
 
 Result<void> checkLogins(const Route& route) {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "lib/fd.h"
+#include "lib/word.h"
 #include "socksify/real.h"
 
 namespace crossgate::socksify {
@@ -130,25 +131,6 @@ Result<void> setRange(FakeRange& range, std::string_view value, Family family) {
   return {};
 }
 
-template <class T>
-struct Word {
-  const char* text;
-  T value;
-};
-
-template <class T, std::size_t N>
-Result<void> setWord(T& member, std::string_view value, const Word<T> (&words)[N]) {
-  std::string all;
-  for (const auto& word : words) {
-    if (value == word.text) {
-      member = word.value;
-      return {};
-    }
-    all += (all.empty() ? "" : ", ") + std::string(word.text);
-  }
-  return wrong("'" + std::string(value) + "' is none of: " + all);
-}
-
 constexpr Word<bool> yesOrNo[] = {{"yes", true}, {"no", false}};
 constexpr Word<bool> authWords[] = {{"userpass", false}, {"gssapi", true}};
 constexpr Word<LookupFamily> families[] = {
@@ -188,7 +170,7 @@ constexpr ConfigOption options[] = {
     {"password-file", "", "A file with mode 0600 whose first line is the password.", setPasswordFile},
     {"auth", "userpass",
      "How the Gateway is told who this is: userpass, if there is a user, or gssapi, with your Kerberos ticket.",
-     [](Config& c, View v) { return setWord(c.gssapi, v, authWords); }},
+     [](Config& c, View v) { return readWord(v, c.gssapi, authWords); }},
     {"ca", "", "For tls://, a file of the CAs that sign the Gateway's certificate; without it the system's.",
      [](Config& c, View v) { return setPath(c.ca, v); }},
     {"certificate", "", "For tls://, a file with the certificate to show where the Gateway asks for one.",
@@ -204,25 +186,25 @@ constexpr ConfigOption options[] = {
     {"fake-ipv6", "100::/64", "The range that IPv6 fakes are taken from.",
      [](Config& c, View v) { return setRange(c.fakeIpv6, v, Family::ipv6); }},
     {"family", "both", "What a look-up for any family is answered with: ipv4, ipv6 or both.",
-     [](Config& c, View v) { return setWord(c.family, v, families); }},
+     [](Config& c, View v) { return readWord(v, c.family, families); }},
     {"resolve", "trust",
      "check asks the Gateway whether a name exists before the program gets a fake; trust does not.",
-     [](Config& c, View v) { return setWord(c.resolve, v, resolves); }},
+     [](Config& c, View v) { return readWord(v, c.resolve, resolves); }},
     {"bind", "auto",
      "When listening means the Gateway's BIND: auto (the data connection of active FTP and its kin), always "
      "or never.",
-     [](Config& c, View v) { return setWord(c.bind, v, bindRules); }},
+     [](Config& c, View v) { return readWord(v, c.bind, bindRules); }},
     {"unprotected", "refuse",
      "Programs within the tree that can't be socksified (static, written in Go, setuid): refuse does not "
      "start them; run does, and they go direct.",
-     [](Config& c, View v) { return setWord(c.unprotected, v, unprotecteds); }},
+     [](Config& c, View v) { return readWord(v, c.unprotected, unprotecteds); }},
     {"udp", "yes", "Carry UDP through the Gateway (yes), or refuse it (no).",
-     [](Config& c, View v) { return setWord(c.udp, v, yesOrNo); }},
+     [](Config& c, View v) { return readWord(v, c.udp, yesOrNo); }},
     {"pipeline", "no", "Send the whole request at once, which saves a round trip; not every server takes it.",
-     [](Config& c, View v) { return setWord(c.pipeline, v, yesOrNo); }},
+     [](Config& c, View v) { return readWord(v, c.pipeline, yesOrNo); }},
     {"timeout", "60", "Seconds that a conversation with the Gateway may take.", setTimeout},
     {"verbose", "no", "Tell on stderr what is refused and why.",
-     [](Config& c, View v) { return setWord(c.verbose, v, yesOrNo); }},
+     [](Config& c, View v) { return readWord(v, c.verbose, yesOrNo); }},
 };
 
 Result<void> setOption(Config& config, std::string_view key, std::string_view value) {
