@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "socksify/gateway_link.h"
+#include "socksify/own_thread.h"
 #include "socksify/real.h"
 
 namespace crossgate::socksify {
@@ -78,25 +79,10 @@ void* answerAll(void* argument) {
   return nullptr;
 }
 
-bool startThread(Batch* batch) noexcept {
-  sigset_t everything;
-  sigset_t before;
-  sigfillset(&everything);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_sigmask(SIG_SETMASK, &everything, &before);
-  pthread_t thread;
-  const bool started = pthread_create(&thread, &attributes, answerAll, batch) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_attr_destroy(&attributes);
-  return started;
-}
-
 int answerLater(std::unique_ptr<Batch> batch) noexcept {
   for (gaicb* request : batch->requests) setState(*request, EAI_INPROGRESS);
   Batch* const given = batch.release();
-  if (startThread(given)) return 0;
+  if (startOwnThread(answerAll, given)) return 0;
   batch.reset(given);
   for (gaicb* request : batch->requests) setState(*request, EAI_AGAIN);
   return EAI_AGAIN;

@@ -2,7 +2,6 @@
 #include "socksify/background.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,8 +9,10 @@
 #include <vector>
 
 #include "socksify/association.h"
+#include "socksify/control_connections.h"
+#include "socksify/own_thread.h"
 #include "socksify/real.h"
-#include "socksify/servers.h"
+#include "socksify/rendezvous.h"
 #include "socksify/silent_port.h"
 #include "socksify/socks_lib.h"
 #include "socksify/swap.h"
@@ -113,7 +114,6 @@ bool wake(Helper& all) noexcept {
          real().send(all.wakeSend.get(), &octet, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
 }
 
-// A thread of ours takes none of the program's signals: its handlers expect the program's threads.
 bool startHelper(Helper& all) noexcept {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
@@ -121,18 +121,7 @@ bool startHelper(Helper& all) noexcept {
   all.wakeReceive = HiddenSocket(pair[1]);
   generationToRun = ++all.generation;
   all.owner = ::getpid();
-  sigset_t everything;
-  sigset_t before;
-  sigfillset(&everything);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, helperStack);
-  pthread_sigmask(SIG_SETMASK, &everything, &before);
-  pthread_t thread;
-  all.running = pthread_create(&thread, &attributes, runHelper, nullptr) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_attr_destroy(&attributes);
+  all.running = startOwnThread(runHelper, nullptr, helperStack);
   return all.running;
 }
 
@@ -141,7 +130,8 @@ bool startHelper(Helper& all) noexcept {
 void beforeFork() {
   SocksLib::awaitBeginning();
   helper().mutex.lock();
-  lockServers();
+  lockRendezvous();
+  lockControlConnections();
   lockAssociations();
   lockEpollNotes();
   lockSilentPorts();
@@ -151,7 +141,8 @@ void afterForkInParent() {
   unlockSilentPorts();
   unlockEpollNotes();
   unlockAssociations();
-  unlockServers();
+  unlockControlConnections();
+  unlockRendezvous();
   helper().mutex.unlock();
 }
 

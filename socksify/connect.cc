@@ -17,10 +17,10 @@
 
 #include "socksify/association.h"
 #include "socksify/background.h"
+#include "socksify/control_connections.h"
 #include "socksify/datagram.h"
 #include "socksify/pending.h"
 #include "socksify/real.h"
-#include "socksify/servers.h"
 #include "socksify/socks_lib.h"
 #include "socksify/swap.h"
 
@@ -169,10 +169,7 @@ class GatewayConnect {
   // A socket of the other family has no address that the program could be shown as its own.
   void noteFamilyOfOwnSocket() {
     if (borrowing_) return;
-    sockaddr_storage storage{};
-    socklen_t length = sizeof storage;
-    real().getsockname(link_->fd(), reinterpret_cast<sockaddr*>(&storage), &length);
-    const auto local = Endpoint::from(reinterpret_cast<const sockaddr*>(&storage), length);
+    const auto local = localEndpoint(link_->fd());
     if (!local || local->address.family() == shown_.family) return;
     shown_.local = shown_.family == Family::ipv6 ? Endpoint{local->address.mapped(), local->port}
                                                  : Endpoint{IpAddress::any(Family::ipv4), local->port};
@@ -256,6 +253,13 @@ int socketOption(int fd, int option) noexcept {
   int value = -1;
   socklen_t length = sizeof value;
   return real().getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
+std::optional<Endpoint> localEndpoint(int fd) noexcept {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (real().getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
+  return Endpoint::from(reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
 Family familyOfSocket(int fd) noexcept {

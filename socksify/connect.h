@@ -4,6 +4,8 @@
 
 #include <sys/socket.h>
 
+#include <optional>
+
 #include "lib/address.h"
 
 namespace crossgate::socksify {
@@ -13,6 +15,9 @@ int connectSocket(int fd, const sockaddr* address, socklen_t length);
 
 /// An integer socket option; -1 when `fd` is no socket.
 int socketOption(int fd, int option) noexcept;
+
+/// Where an internet socket is bound.
+std::optional<Endpoint> localEndpoint(int fd) noexcept;
 
 /// The family of an internet socket.
 Family familyOfSocket(int fd) noexcept;

@@ -74,12 +74,10 @@ Endpoint reachable(int fd, const Endpoint& relay) {
   if (reaches(fd, relay.address.family())) {
     return familyOfSocket(fd) == Family::ipv6 ? Endpoint{relay.address.mapped(), relay.port} : relay;
   }
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  real().getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
-  const auto local = Endpoint::from(reinterpret_cast<const sockaddr*>(&storage), length);
+  const auto local = localEndpoint(fd);
   HiddenSocket replacement(real().socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  length = Endpoint{IpAddress::any(Family::ipv6), local ? local->port : std::uint16_t{0}}.toSockaddr(storage);
+  sockaddr_storage storage;
+  const socklen_t length = Endpoint{IpAddress::any(Family::ipv6), local ? local->port : std::uint16_t{0}}.toSockaddr(storage);
   ShownSocket shown = SocksLib::get().sockets().lookup(socketCookie(fd)).value_or(ShownSocket{});
   shown.local = local;
   SocksLib::get().sockets().remember(replacement.cookie(), shown);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "socksify/background.h"
-#include "socksify/servers.h"
+#include "socksify/control_connections.h"
 #include "socksify/socks_lib.h"
 #include "socksify/swap.h"
 
