@@ -109,18 +109,6 @@ check "the same through four gateways" answers 192.0.2.77 \
 
 mkdir "$work/ftp"
 head -c 300000 /dev/urandom >"$work/ftp/file"
-cat >"$work/vsftpd.conf" <<END
-listen=NO
-listen_ipv6=YES
-anonymous_enable=YES
-anon_root=$work/ftp
-no_anon_password=YES
-run_as_launching_user=YES
-background=NO
-seccomp_sandbox=NO
-secure_chroot_dir=$work/ftp
-END
-sed 's/^listen=.*/listen=YES/; s/^listen_ipv6=.*/listen_ipv6=NO/' "$work/vsftpd.conf" >"$work/vsftpd4.conf"
 
 fetch() { # CLIENT NAME PASSIVE
   socksified "$1" lftp -c "set net:timeout 5; set net:max-retries 1; set ftp:passive-mode $3; \
@@ -128,10 +116,7 @@ fetch() { # CLIENT NAME PASSIVE
 }
 for pair in client4:only4.example:server4 client6:only6.example:server6 client4:far.example:far4; do
   IFS=: read -r client name server <<<"$pair"
-  config=vsftpd.conf
-  [ $server = server6 ] || config=vsftpd4.conf
-  service $server "$work/$server.ftp.log" "$(command -v vsftpd)" "$work/$config"
-  wait_listening $server 21 vsftpd
+  start_ftp $server
   check "$client to $server: FTP" fetch $client $name yes
   check "$client to $server: FTP, active (BIND)" fetch $client $name no
 done

@@ -94,26 +94,9 @@ END
   check "Dante: curl" answers "came from 198.51.100.1." dante curl -4 -sS -m 10 http://only4.example/
 
   if have "Dante: FTP" vsftpd && have "Dante: FTP" tnftp; then
-    mkdir -p "$work/ftp" "$work/empty"
+    mkdir -p "$work/ftp"
     head -c 300000 /dev/urandom >"$work/ftp/file"
-    cat >"$work/vsftpd.conf" <<END
-listen=YES
-listen_port=21
-background=NO
-anonymous_enable=YES
-no_anon_password=YES
-ftp_username=root
-anon_root=$work/ftp
-secure_chroot_dir=$work/empty
-run_as_launching_user=YES
-seccomp_sandbox=NO
-isolate=NO
-isolate_network=NO
-connect_from_port_20=NO
-xferlog_enable=NO
-END
-    service server4 "$work/vsftpd.log" "$(command -v vsftpd)" "$work/vsftpd.conf"
-    wait_listening server4 21 vsftpd
+    start_ftp server4
     ftp_gets() { # OPTION FILE
       rm -f "$work/$2"
       printf 'open 198.51.100.2\nuser anonymous e2e@\nbinary\nget file %s\nbye\n' "$work/$2" |

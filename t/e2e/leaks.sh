@@ -28,6 +28,16 @@ check "MSG_FASTOPEN and TCP_FASTOPEN_CONNECT" calls fast_open only4.example
 check "system, popen and the exec system call with an empty environment" calls environment \
   "$python -c 'import socket; socket.create_connection((\"only4.example\", 80), 10)'"
 check "messages in segments, and the queue of errors" calls segments 198.51.100.2
+if have "active FTP" vsftpd; then
+  mkdir "$work/ftp" && echo "ftp file" >"$work/ftp/file"
+  start_ftp server6
+  # The program's listening socket is on ::, where nobody can come by IPv6.
+  for active in "curl -sS -6 --ftp-port -" "tnftp -6 -A -V -o -"; do
+    # shellcheck disable=SC2086 # words
+    check "active FTP over IPv6 from a host that has none: ${active%% *}" \
+      answers "ftp file" socksified client4 timeout 10 $active ftp://only6.example/file
+  done
+fi
 if static=$(PATH=$PATH:/sbin command -v ldconfig) && ! readelf -l "$static" | grep -q INTERP; then
   check "a static program is not run in the tree" calls unprotected "$static"
   echo "unprotected = run" >"$XDG_CONFIG_HOME/socksify.conf"

@@ -450,6 +450,31 @@ END
   wait_listening "$1" 22 sshd
 }
 
+# Anonymous FTP from $work/ftp, which the test fills.
+start_ftp() { # SERVER
+  local listen="listen=YES
+listen_ipv6=NO"
+  [[ $1 != *6 ]] || listen="listen=NO
+listen_ipv6=YES"
+  cat >"$work/$1.vsftpd.conf" <<END
+$listen
+anonymous_enable=YES
+no_anon_password=YES
+ftp_username=root
+anon_root=$work/ftp
+secure_chroot_dir=$work/ftp
+run_as_launching_user=YES
+background=NO
+seccomp_sandbox=NO
+isolate=NO
+isolate_network=NO
+connect_from_port_20=NO
+xferlog_enable=NO
+END
+  service "$1" "$work/$1.ftp.log" "$(command -v vsftpd)" "$work/$1.vsftpd.conf"
+  wait_listening "$1" 21 vsftpd
+}
+
 # ---- the Gateway --------------------------------------------------------------------------------
 
 # Starts a Gateway on a host with the config on standard input; [listen] is there already.
