@@ -53,11 +53,31 @@ bool gainsRights(const File& file, const struct stat& status) noexcept {
   return ::getuid() != 0 && file.hasCapabilities();
 }
 
-// Go's runtime makes its own system calls, also in a program that is linked dynamically.
-bool isGoNote(const File& file, const ElfW(Phdr) & segment) noexcept {
-  char octets[16];
-  const std::string_view note = file.text(octets, segment.p_offset);
-  return note.size() == sizeof octets && note.substr(12) == std::string_view("Go\0\0", 4);
+constexpr std::size_t roundedUp(std::size_t octets) noexcept { return (octets + 3) & ~std::size_t{3}; }
+
+// Go's own linker writes a note with its name; the C compiler's linker may put others before it.
+bool hasGoNote(const File& file, const ElfW(Phdr) & segment) noexcept {
+  constexpr std::string_view go("Go\0\0", 4);
+  char octets[1024];
+  std::string_view notes = file.text(octets, segment.p_offset).substr(0, segment.p_filesz);
+  while (notes.size() >= sizeof(ElfW(Nhdr)) + go.size()) {
+    ElfW(Nhdr) note;
+    std::memcpy(&note, notes.data(), sizeof note);
+    if (note.n_namesz == go.size() && notes.substr(sizeof note, go.size()) == go) return true;
+    notes.remove_prefix(std::min(
+        notes.size(), sizeof note + roundedUp(note.n_namesz) + roundedUp(note.n_descsz)));
+  }
+  return false;
+}
+
+// The table that Go's runtime finds its functions by; also in a program that is only partly written in Go.
+bool hasGoSection(const File& file, const ElfW(Ehdr) & header) noexcept {
+  ElfW(Shdr) names;
+  if (header.e_shoff == 0 ||
+      !file.read(names, header.e_shoff + std::uint64_t{header.e_shstrndx} * header.e_shentsize))
+    return false;
+  char octets[4096];
+  return file.text(octets, names.sh_offset).substr(0, names.sh_size).find("gopclntab") != std::string_view::npos;
 }
 
 Obstacle obstacleInElf(const File& file, const ElfW(Ehdr) & header) noexcept {
@@ -71,9 +91,11 @@ Obstacle obstacleInElf(const File& file, const ElfW(Ehdr) & header) noexcept {
     ElfW(Phdr) segment;
     if (!file.read(segment, header.e_phoff + std::uint64_t{i} * header.e_phentsize)) break;
     if (segment.p_type == PT_INTERP) interpreted = true;
-    if (segment.p_type == PT_NOTE && isGoNote(file, segment)) return Obstacle::go;
+    if (segment.p_type == PT_NOTE && hasGoNote(file, segment)) return Obstacle::go;
   }
-  return interpreted ? Obstacle::none : Obstacle::isStatic;
+  if (!interpreted) return Obstacle::isStatic;
+  // Go's runtime makes its own system calls, also in a program that is linked dynamically.
+  return hasGoSection(file, header) ? Obstacle::go : Obstacle::none;
 }
 
 std::string_view interpreterOf(std::string_view firstLine) noexcept {
