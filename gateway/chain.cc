@@ -13,7 +13,7 @@ namespace {
 // What the session tells its client about a hop's own failure.  That a hop is gone is not the client's leaving.
 Error failureOfHop(const Hop& hop, const Error& error) {
   const bool passedOn = error.failure == Failure::timedOut || error.failure == Failure::denied ||
-                        error.failure == Failure::unsupportedCommand ||
+                        error.failure == Failure::noCredentials || error.failure == Failure::unsupportedCommand ||
                         error.failure == Failure::unsupportedAddress;
   return {passedOn ? error.failure : Failure::general, hop.text + ": " + error.detail};
 }
@@ -237,7 +237,10 @@ Task<Result<Chain::Tunnel>> Chain::reach(const HopPath& path, std::size_t last, 
       GssHopSetting gss{"rcmd@" + hop.address.hostText(), setting_.passedGateways + static_cast<unsigned>(at) + 1,
                         setting_.options.gssLevel};
       auto sealed = co_await connectGss(setting_.gssDesk, std::move(tunnel.stream), std::move(gss), soon);
-      if (!sealed) co_return failureOfHop(hop, sealed.error());
+      if (!sealed) {
+        if (sealed.error().failure == Failure::noCredentials) noteNoCredentials(setback, sealed.error());
+        co_return failureOfHop(hop, sealed.error());
+      }
       tunnel.stream = *std::move(sealed);
     }
     if (at == last) co_return tunnel;
@@ -295,6 +298,16 @@ void Chain::noteFailure(const Hop& hop, const Error& error) {
   setting_.log.line(LogLevel::warning)
       .field("event", "hop down")
       .field("hop", hop.text)
+      .field("relay", setting_.relay)
+      .field("reason", error.detail);
+}
+
+// That is no fault of the hop's: others may have what we lack.
+void Chain::noteNoCredentials(Setback& setback, const Error& error) {
+  setback.consequence = Consequence::next;
+  setting_.log.line(LogLevel::warning)
+      .field("event", "no credentials for hop")
+      .field("hop", setback.hop->text)
       .field("relay", setting_.relay)
       .field("reason", error.detail);
 }

@@ -4,8 +4,8 @@
 //
 // A Chain belongs to one session.  It tries the alternatives of its route, tells the HopBoard which hops fail,
 // and counts as a relay of its last hop as long as it lives.  A failure that a hop tells is passed on as it
-// is.  One of a hop itself is `general`, with the hop and the reason, or timedOut, or denied where a hop does
-// not let us in.
+// is.  One of a hop itself is `general`, with the hop and the reason, or timedOut, denied where a hop does
+// not let us in, or noCredentials where we have no ticket for it.
 #pragma once
 
 #include <chrono>
@@ -97,6 +97,7 @@ class Chain {
   HopTalk::Patience patience(const Hop& hop, std::size_t waysLeft, Deadline deadline) const;
   void take(const HopPath& path);
   void noteFailure(const Hop& hop, const Error& error);
+  void noteNoCredentials(Setback& setback, const Error& error);
   void noteAnswer(const Hop& hop);
 
   ChainSetting setting_;

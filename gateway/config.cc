@@ -90,8 +90,9 @@ Result<Phrase> listenerPhrase(const std::string& text) {
 }
 
 // A name, or a number as in /etc/passwd.
-Result<unsigned> parseOwner(const std::string& text, const IpAddress& address) {
-  if (!address.isLoopback()) return invalid("owner: only on loopback can the kernel tell whose a client is");
+Result<unsigned> parseOwner(const std::string& text, const ListenerConfig& listener) {
+  const bool loopback = listener.interface.empty() ? listener.endpoint.address.isLoopback() : listener.interface == "lo";
+  if (!loopback) return invalid("owner: only on loopback can the kernel tell whose a client is");
   if (const auto number = parseNumber(text, 0, std::numeric_limits<unsigned>::max() - 1)) return *number;
   const passwd* entry = getpwnam(text.c_str());
   if (entry == nullptr) return invalid("owner: there is no user '" + text + "'");
@@ -141,7 +142,7 @@ Assign addListener(bool tls) {
       listener.proxyFrom = *std::move(from);
     }
     if (phrase->has("owner")) {
-      const auto owner = parseOwner(phrase->value("owner"), listener.endpoint.address);
+      const auto owner = parseOwner(phrase->value("owner"), listener);
       if (!owner) return owner.error();
       listener.owner = *owner;
     }

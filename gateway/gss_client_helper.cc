@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <iterator>
 #include <optional>
 
 #include "gateway/gss_context.h"
 #include "gateway/gss_protocol.h"
+#include "gateway/log_follower.h"
 #include "gateway/privilege.h"
 #include "gateway/process.h"
 
@@ -94,7 +96,7 @@ class Children {
 
 }  // namespace
 
-void runGssClientHelper(const std::string& user, const Log& log, Fd questions) {
+void runGssClientHelper(const std::string& user, const Log& log, Fd questions, Fd logNews) {
   ignoreMastersSignals();
   if (const auto dropped = dropPrivileges(user); !dropped) {
     log.line(LogLevel::error)
@@ -104,9 +106,12 @@ void runGssClientHelper(const std::string& user, const Log& log, Fd questions) {
   }
   Children children;
   for (;;) {
-    const bool asked = waitReadable(questions.get(), children.any() ? reapInterval : -1);
+    pollfd ready[]{{questions.get(), POLLIN, 0}, {logNews.get(), POLLIN, 0}};
+    const bool any = poll(ready, std::size(ready), children.any() ? reapInterval : -1) > 0;
     children.reap();
-    if (!asked) continue;
+    if (!any) continue;
+    if (ready[1].revents != 0 && LogFollower::hear(logNews.get(), log) == LogFollower::Heard::end) logNews.reset();
+    if (ready[0].revents == 0) continue;
     const auto channel = acceptGssConversation(questions.get());
     if (!channel) return;
     if (channel->has_value()) children.take(**channel);

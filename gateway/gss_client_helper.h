@@ -18,6 +18,6 @@
 namespace crossgate {
 
 /// The life of the helper process; returns when every asker is gone.  `user` as in Config.
-void runGssClientHelper(const std::string& user, const Log& log, Fd questions);
+void runGssClientHelper(const std::string& user, const Log& log, Fd questions, Fd logNews);
 
 }  // namespace crossgate

@@ -2,7 +2,7 @@
 // The way into a hop by GSSAPI (RFC 1961): greeting, method selection and context, after which everything
 // travels sealed, the request first (SocksClient's `authenticated`).
 //
-// Fails with denied (the hop does not choose GSSAPI, or see gss_initiate.h), malformed, peerGone or timedOut.
+// Fails with denied where the hop does not choose GSSAPI, and as gss_initiate.h.
 #pragma once
 
 #include <memory>

@@ -12,12 +12,15 @@ OctetSpan asOctets(const std::string& text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-// RFC 1961, section 3.  The helper's first question is the service, its later ones are the hop's tokens.
+// RFC 1961, section 3.  The helper's first question is the service, its later ones are the hop's tokens.  What fails
+// before the hop has said a word is our own affair.
 Task<Result<GssAnswer>> establish(GssDesk& desk, Stream& hop, Inbox& inbox, const std::string& service,
                                   Deadline deadline) {
   const auto helper = co_await desk.open(deadline);
-  if (!helper) co_return helper.error();
+  if (!helper) co_return Error{Failure::noCredentials, helper.error().detail};
   auto answer = co_await askGssHelper(**helper, asOctets(service), deadline);
+  if (!answer) co_return Error{Failure::noCredentials, answer.error().detail};
+  if (answer->kind == GssAnswer::Kind::failed) co_return Error{Failure::noCredentials, answer->reason};
   for (;;) {
     if (!answer) co_return answer.error();
     if (answer->kind == GssAnswer::Kind::failed) co_return Error{Failure::denied, answer->reason};

@@ -2,8 +2,8 @@
 // The GSSAPI method from the client's side (RFC 1961), for a hop of the chain that has chosen it: the
 // tokens come from the client helper (gss_client_helper.h), which knows the tickets.
 //
-// Fails with denied (no ticket, a hop that is not who it should be, or one that protects less than it
-// must; the hop is told by an abort frame), malformed, peerGone or timedOut.
+// Fails with noCredentials (no ticket for the hop, or no helper), denied (a hop that is not who it should be, or
+// one that protects less than it must; the hop is told by an abort frame), malformed, peerGone or timedOut.
 #pragma once
 
 #include "gateway/gss_conversation.h"

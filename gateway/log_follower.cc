@@ -24,16 +24,25 @@ void LogFollower::tell(int news, const Log& log) noexcept {
   (void)sendWithFds(news, word, {&fd, 1});
 }
 
-void LogFollower::onNews(int, short, void* self) noexcept { static_cast<LogFollower*>(self)->hear(); }
-
-void LogFollower::hear() {
+LogFollower::Heard LogFollower::hear(int news, const Log& log) {
   std::uint8_t room[sizeof word];
-  const auto message = receiveWithFds(news_.get(), room);
-  if (message && message->wouldBlock) return;
-  if (!message || message->octets == 0) return event_.remove();  // the master has died
-  if (message->fdCount != 1) return;
-  log_.follow(message->fds[0]);
-  if (followed_) followed_();
+  const auto message = receiveWithFds(news, room);
+  if (message && message->wouldBlock) return Heard::nothing;
+  if (!message || message->octets == 0) return Heard::end;
+  if (message->fdCount != 1) return Heard::nothing;
+  log.follow(message->fds[0]);
+  return Heard::change;
+}
+
+void LogFollower::onNews(int, short, void* self) noexcept { static_cast<LogFollower*>(self)->onNews(); }
+
+void LogFollower::onNews() {
+  switch (hear(news_.get(), log_)) {
+    case Heard::nothing: return;
+    case Heard::end: return event_.remove();
+    case Heard::change:
+      if (followed_) followed_();
+  }
 }
 
 }  // namespace crossgate

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// LogFollower: how a helper process hears that the master has opened the log file again.
+// LogFollower: how a helper process hears that the master has opened the log file again; one without an event
+// loop waits for the channel itself and calls hear().
 //
 // The master alone holds the other end of the channel, so that no worker can turn a helper's log
 // elsewhere.  Workers hear it among their orders (handover.h).
@@ -21,9 +22,13 @@ class LogFollower {
   /// The master's side: tells of the descriptor in force.
   static void tell(int news, const Log& log) noexcept;
 
+  enum class Heard : std::uint8_t { nothing, change, end };
+  /// Takes one piece of news without waiting; `end`: the master has died.
+  static Heard hear(int news, const Log& log);
+
  private:
   static void onNews(int, short, void* self) noexcept;
-  void hear();
+  void onNews();
 
   Fd news_;
   const Log& log_;

@@ -107,7 +107,7 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
                  std::move(start.logNews));
   };
   const auto gssClientHelper = [](HelperStart start) {
-    runGssClientHelper(start.config.user, start.log, std::move(start.questions));
+    runGssClientHelper(start.config.user, start.log, std::move(start.questions), std::move(start.logNews));
   };
   Master master({[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper,
                  gssClientHelper},

@@ -19,6 +19,7 @@ const char* toString(Failure failure) noexcept {
     case Failure::unsupportedCommand: return "unsupported-command";
     case Failure::unsupportedAddress: return "unsupported-address";
     case Failure::peerGone: return "peer-gone";
+    case Failure::noCredentials: return "no-credentials";
     case Failure::exhausted: return "exhausted";
     case Failure::invalid: return "invalid";
   }

@@ -26,6 +26,7 @@ enum class Failure {
   unsupportedCommand,  ///< the command is unknown, or not possible on this route
   unsupportedAddress,  ///< the address type is unknown
   peerGone,            ///< the other side of the conversation left
+  noCredentials,       ///< we have nothing to show to who wants to know who we are
   exhausted,           ///< descriptors, memory or another resource ran out
   invalid,             ///< a text given by the administrator makes no sense
 };

@@ -88,6 +88,7 @@ ReplyCode replyCodeOf(Failure failure) noexcept {
     case Failure::general:
     case Failure::malformed:
     case Failure::peerGone:
+    case Failure::noCredentials:
     case Failure::exhausted:
     case Failure::invalid: return ReplyCode::generalFailure;
   }

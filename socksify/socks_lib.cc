@@ -168,7 +168,8 @@ void warnOnce(const char* format, ...) noexcept {
 
 int errnoOf(Failure failure) noexcept {
   switch (failure) {
-    case Failure::denied: return EACCES;
+    case Failure::denied:
+    case Failure::noCredentials: return EACCES;
     case Failure::networkUnreachable: return ENETUNREACH;
     case Failure::hostUnreachable:
     case Failure::noSuchName: return EHOSTUNREACH;

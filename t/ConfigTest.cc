@@ -119,6 +119,8 @@ class ConfigTest : public CppUnit::TestFixture {
              Row{"[listen]\nsocks = 1080\n", ":2: ", "listen.socks"},
              Row{"[listen]\nsocks = ::1:1080\n", ":2: ", "listen.socks"},
              Row{"[listen]\nsocks = 0.0.0.0:1080 owner root\n", ":2: ", "owner: only on loopback"},
+             Row{"[listen]\nsocks = eth0:1080 owner root\n", ":2: ", "owner: only on loopback"},
+             Row{"[listen]\nsocks = lo:1080 owner no-such-user\n", ":2: ", "there is no user"},
              Row{"[listen]\nsocks = 127.0.0.1:1080 owner no-such-user\n", ":2: ", "there is no user"},
              Row{"[resolver]\nprefer = best\n", ":2: ", "resolver.prefer: 'best' is none of ipv6, ipv4"},
              Row{"[access]\nrule = permit\nrule = allow all\n", ":3: ", "access.rule"},

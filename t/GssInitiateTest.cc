@@ -17,10 +17,11 @@ using namespace std::string_literals;
 class GssInitiateTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(GssInitiateTest);
   CPPUNIT_TEST(tokensGoBetweenHelperAndHop);
-  CPPUNIT_TEST(aHelperThatFailsIsDenied);
+  CPPUNIT_TEST(aHelperThatFailsAtOnceHasNoTicket);
+  CPPUNIT_TEST(aHelperThatFailsAtAnAnswerIsDenied);
   CPPUNIT_TEST(aHopThatGivesUpIsDenied);
   CPPUNIT_TEST(nonsenseOfTheHopIsMalformed);
-  CPPUNIT_TEST(aHelperThatDiesIsAFailure);
+  CPPUNIT_TEST(aHelperThatDiesIsNoFaultOfTheHop);
   CPPUNIT_TEST_SUITE_END();
 
   EventLoop loop_;
@@ -106,11 +107,17 @@ class GssInitiateTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL("\1\1\0\5first\1\377"s, test::receiveUntilEnd(peer_));
   }
 
-  void aHelperThatFailsIsDenied() {
+  void aHelperThatFailsAtOnceHasNoTicket() {
     const Outcome outcome = meet({failed("no ticket")});
     CPPUNIT_ASSERT(!outcome.session);
-    CPPUNIT_ASSERT(outcome.session.error().failure == Failure::denied);
+    CPPUNIT_ASSERT(outcome.session.error().failure == Failure::noCredentials);
     CPPUNIT_ASSERT_EQUAL("no ticket"s, outcome.session.error().detail);
+  }
+
+  void aHelperThatFailsAtAnAnswerIsDenied() {
+    test::sendText(peer_, "\1\1\0\5reply"s);
+    const Outcome outcome = meet({more("first"), failed("it is somebody else")});
+    CPPUNIT_ASSERT(!outcome.session && outcome.session.error().failure == Failure::denied);
   }
 
   void aHopThatGivesUpIsDenied() {
@@ -128,9 +135,9 @@ class GssInitiateTest : public CppUnit::TestFixture {
     }
   }
 
-  void aHelperThatDiesIsAFailure() {
+  void aHelperThatDiesIsNoFaultOfTheHop() {
     const Outcome outcome = meet({});
-    CPPUNIT_ASSERT(!outcome.session && outcome.session.error().failure == Failure::general);
+    CPPUNIT_ASSERT(!outcome.session && outcome.session.error().failure == Failure::noCredentials);
   }
 };
 

@@ -166,15 +166,30 @@ matches "and goes by a short name" "user=alice auth=gssapi gssapi=integrity" "$l
 socksified_fetch -v >"$work/too-little.txt"
 matches "socksify is content with nothing less than encryption" "protects less than confidentiality" \
   "$work/too-little.txt"
-start_gateway client4 <<END
+start_gateway client4 "--log.to=$work/hops.log" <<END
 [access]
 rule = permit to *,0.0.0.0/0,::/0
 [route]
 via = socks5+gssapi://gw.example:1080
 gssapi = integrity
 END
-equal "a gateway whose hop has to protect integrity alone" "$hello" \
-  "$(on client4 curl -sS -m 20 --proxy socks5h://127.0.0.1:1080 http://only4.example/ 2>&1)"
+by_hop() { on client4 curl -sS -m 20 --proxy socks5h://127.0.0.1:1080 http://only4.example/ 2>&1; }
+equal "a gateway whose hop has to protect integrity alone" "$hello" "$(by_hop)"
+mv "$work/hops.log" "$work/hops.old"
+kill -USR1 "${gateway_pid[client4]}"
+forgotten() { # has nobody this file open any more?
+  [ -s "$work/hops.log" ] && ! find /proc/[0-9]*/fd -lname "$1" 2>/dev/null | grep -q .
+}
+check "its helper follows when the log file is renamed" wait_until 5 forgotten "$work/hops.old"
+stop_gateway client4
+service gateway "$work/plain.log" "$crossgate" --foreground --listen.socks=192.0.2.1:1090 "--access.rule=permit from *"
+wait_listening gateway 1090 "the plain gateway"
+sed -i 's|^via = .*|& \| socks5://gw.example:1090|' "$work/client4.conf"
+KRB5CCNAME=FILE:$work/none launch_gateway client4 "--log.to=$work/hops.log"
+equal "without a ticket the next hop serves" "$hello" "$(by_hop)"
+matches "and the log says why" 'event="no credentials for hop" hop=socks5\+gssapi://.*reason=".*([Cc]redential|[Tt]icket)' \
+  "$work/hops.log"
+refute "the hop is not to blame: it is not down" grep 'event="hop down"' "$work/hops.log"
 refute "who wants none is refused" gss level=0 fetch
 matches "the log says why" "the client wants less protection than it must have" "$log"
 refute "the level must be wrapped now" gss level=1 nec=yes fetch
