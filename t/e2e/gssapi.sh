@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # The GSSAPI method with a Kerberos realm of its own: curl, and a client on MIT Kerberos that can do
-# all of it (Debian's Dante is built without GSSAPI); every level of
-# protection; who has no ticket, replays or forges stays out.
+# all of it; every level of protection; who has no ticket, replays or forges stays out.
+#
+# Debian builds Dante's client without GSSAPI.  DANTE_GSSAPI=/path/to/socksify names one that has it
+# (./configure --with-gssapi --disable-server, of Dante's own source).
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:/usr/sbin
 isolate "$@"
@@ -62,6 +64,8 @@ nec = yes
 [access]
 rule = permit from * user alice@EXAMPLE.TEST
 END
+# The client knows its Gateway from its own files: the ticket is one for that name.
+on client4 "$BASH" -c 'echo "192.0.2.1 gw.example" >>/etc/hosts'
 log=$work/gateway.log
 hello="Hello! This is the web server; your connection came from 198.51.100.1."
 
@@ -123,10 +127,38 @@ for option in "" --socks5-gssapi-nec; do
   fi
 done
 
+# ---- Dante's client -------------------------------------------------------------------------------
+
+if [ -n "${DANTE_GSSAPI:-}" ]; then
+  dante() { # ENCTYPE PROTOCOL COMMAND...
+    cat >"$work/dante.conf" <<END
+logoutput: stderr
+resolveprotocol: fake
+route { from: 0.0.0.0/0 to: 0.0.0.0/0 via: gw.example port = 1080
+  proxyprotocol: socks_v5
+  protocol: $2
+  command: bind connect udpassociate
+  method: gssapi
+  gssapi.servicename: rcmd
+  gssapi.enctype: $1
+}
+END
+    on client4 env SOCKS_CONF="$work/dante.conf" timeout 20 "$DANTE_GSSAPI" "${@:3}" 2>&1
+  }
+  dante_fetches() { answers "$hello" dante "$1" tcp curl -4 -sS -m 10 http://only4.example/; }
+  for level in confidentiality integrity; do
+    check "Dante's client, $level" dante_fetches $level
+    matches "the log has it" "gssapi=$level .*to=only4.example:80 .*result=ok" "$log"
+  done
+  KRB5CCNAME=FILE:$work/none refute "Dante's client without a ticket" dante_fetches confidentiality
+  dante_datagram() { answers "a datagram" dante confidentiality udp "$BASH" -c 'echo a datagram | nc -u -w 2 198.51.100.2 7'; }
+  ! have "Dante's client: UDP" nc || check "Dante's client: UDP" dante_datagram
+else
+  skip "Dante's client" "optional: DANTE_GSSAPI names none"
+fi
+
 # ---- socksify ------------------------------------------------------------------------------------
 
-# The client knows its Gateway from its own files: the ticket is one for that name.
-on client4 "$BASH" -c 'echo "192.0.2.1 gw.example" >>/etc/hosts'
 echo "auth = gssapi" >"$work/socksify.conf"
 socksified() { # COMMAND...
   on client4 env SOCKS5_SERVER=gw.example:1080 "$socksify" -c "$work/socksify.conf" "$@" 2>&1
