@@ -42,6 +42,7 @@ const char usageText[] =
     "  --family 4|6          of the destination [4]            --name N   ask for it by this name\n"
     "  --concurrency N [32]  --relays N [1]  --active N [100]  --octets N [64]  --window N [8]\n"
     "  --direction down|up|both [down]  --seconds S [3]  --warmup S [0.5]  --count N  --seed N [1]\n"
+    "  --rate N              connect: so many begin in each second, however long they take\n"
     "  --split               the destination in a process of its own\n"
     "  --cpu N               run on this CPU only              --json     one line of JSON\n";
 
@@ -79,6 +80,7 @@ enum Option : int {
   optWarmup,
   optCount,
   optSeed,
+  optRate,
   optSplit,
   optCpu,
   optJson,
@@ -105,6 +107,7 @@ const option optionTable[] = {
     {"warmup", required_argument, nullptr, optWarmup},
     {"count", required_argument, nullptr, optCount},
     {"seed", required_argument, nullptr, optSeed},
+    {"rate", required_argument, nullptr, optRate},
     {"split", no_argument, nullptr, optSplit},
     {"cpu", required_argument, nullptr, optCpu},
     {"json", no_argument, nullptr, optJson},
@@ -147,6 +150,7 @@ void apply(Options& options, int which, const char* text) {
     case optWarmup: options.warmupSeconds = number(text, 0, 60); break;
     case optCount: options.count = static_cast<std::uint64_t>(number(text, 1, 1e8)); break;
     case optSeed: options.seed = static_cast<std::uint32_t>(number(text, 0, 4e9)); break;
+    case optRate: options.rate = count(text, 10000); break;
     case optSplit: options.split = true; break;
     case optCpu: options.cpu = static_cast<int>(number(text, 0, 1023)); break;
     case optJson: options.json = true; break;

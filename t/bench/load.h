@@ -24,6 +24,7 @@ struct Options {
   unsigned active = 100;
   unsigned octets = 64;
   unsigned window = 8;
+  unsigned rate = 0;  ///< connect: begun per second; 0: each of --concurrency as soon as it can
   double warmupSeconds = 0.5;
   double seconds = 3;
   std::uint64_t count = 0;  ///< soak: relays; pingpong, connect: ends early after so many (0: by time)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Mode connect: --concurrency clients, each opening a relay, sending a request of --octets, taking
-// the answer of as many and the end of the stream, and closing; again and again.
+// the answer of as many and the end of the stream, and closing; again and again.  With --rate one is begun at
+// regular times instead, however long the earlier ones take.
 //
 // The destination closes first, as an HTTP/1.0 server does, so that no side of the server that is measured is
 // left with ports in TIME_WAIT that the next connection would need.
@@ -69,24 +70,39 @@ Task<bool> once(State& state) {
   co_return true;
 }
 
-Job keepConnecting(Loop& loop, State& state) {
+Task<bool> counted(Loop& loop, State& state) {
   const std::uint64_t limit = state.load.options.count;
+  const bool ok = co_await once(state);
+  if (loop.stopping()) co_return false;  // cut off by the end of the run: no failure
+  if (!ok) ++state.failed;
+  if (limit && state.done >= limit) {
+    state.window.end();
+    loop.stop();
+  }
+  co_return ok;
+}
+
+Job keepConnecting(Loop& loop, State& state) {
   while (!loop.stopping()) {
-    const bool ok = co_await once(state);
-    if (loop.stopping()) co_return;  // cut off by the end of the run: no failure
-    if (!ok) {
-      ++state.failed;
-      co_await loop.sleep(0.01);
-    }
-    if (limit && state.done >= limit) {
-      state.window.end();
-      loop.stop();
-    }
+    const bool ok = co_await counted(loop, state);
+    if (!ok) co_await loop.sleep(0.01);
+  }
+}
+
+Job connectOnce(Loop& loop, State& state) { co_await counted(loop, state); }
+
+Job keepPace(Loop& loop, State& state) {
+  const TimePoint start = Clock::now();
+  for (double begun = 0; !loop.stopping(); ++begun) {
+    connectOnce(loop, state);
+    co_await loop.sleep((begun + 1) / state.load.options.rate - secondsSince(start));
   }
 }
 
 Job conduct(Loop& loop, State& state) {
-  for (unsigned i = 0; i < state.load.options.concurrency; ++i) keepConnecting(loop, state);
+  const Options& options = state.load.options;
+  if (options.rate > 0) keepPace(loop, state);
+  for (unsigned i = 0; options.rate == 0 && i < options.concurrency; ++i) keepConnecting(loop, state);
   co_await state.window.pass();
   loop.stop();
 }

@@ -76,6 +76,7 @@ through() { # MODE [ARG...]
 }
 through connect --count 200
 through connect --family 6 --count 200
+through connect --rate 100 --count 10
 through connect --name localhost --count 200
 through bulk --relays 2 --direction both
 through bulk --direction up --split
