@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "socksify/ask_gateway.h"
+#include "socksify/idn.h"
 #include "socksify/real.h"
 #include "socksify/socks_lib.h"
 
@@ -96,7 +97,10 @@ int answerWithFakes(const char* node, const char* service, const addrinfo& hints
   int code = 0;
   if (ipv4) code = addFakes(node, service, hints, Family::ipv4, &list);
   if (code == 0 && ipv6) code = addFakes(node, service, hints, Family::ipv6, &list);
-  if (code == 0 && (hints.ai_flags & AI_CANONNAME) != 0) code = setCanonicalName(list, node);
+  if (code == 0 && (hints.ai_flags & AI_CANONNAME) != 0) {
+    const std::string shown = (hints.ai_flags & AI_CANONIDN) != 0 ? fromAscii(node) : node;
+    code = setCanonicalName(list, shown.c_str());
+  }
   if (code != 0) {
     if (list != nullptr) real().freeaddrinfo(list);
     return code;
@@ -179,11 +183,15 @@ int getaddrinfo(const char* node, const char* service, const addrinfo* hints, ad
     return real().getaddrinfo(node, service, hints, result);
   }
   const KeepErrno keep;
+  std::string name = node;
+  if ((asked.ai_flags & AI_IDN) != 0) {
+    if (const int code = toAscii(node, name); code != 0) return code;
+  }
   const Lookup lookup =
-      lookUp(node, asked.ai_family, numericPort(service), (asked.ai_flags & AI_V4MAPPED) != 0);
+      lookUp(name.c_str(), asked.ai_family, numericPort(service), (asked.ai_flags & AI_V4MAPPED) != 0);
   switch (lookup.kind) {
     case Lookup::Kind::failed: return lookup.code;
-    case Lookup::Kind::fake: return answerWithFakes(node, service, asked, result);
+    case Lookup::Kind::fake: return answerWithFakes(name.c_str(), service, asked, result);
     case Lookup::Kind::system: break;
   }
   return real().getaddrinfo(node, service, hints, result);
@@ -200,7 +208,8 @@ int getnameinfo(const sockaddr* address, socklen_t length, char* host, socklen_t
   const int code = real().getnameinfo(address, length, host, hostSize, service, serviceSize, numeric);
   if (code != 0 && code != EAI_OVERFLOW) return code;
   const KeepErrno keep;
-  const auto name = nameOf(endpoint->address);
+  auto name = nameOf(endpoint->address);
+  if (name && (flags & NI_IDN) != 0) name = fromAscii(*name);
   if (!name) return (flags & NI_NAMEREQD) != 0 ? EAI_NONAME : code;
   if (name->size() >= hostSize) return EAI_OVERFLOW;
   std::memcpy(host, name->c_str(), name->size() + 1);

@@ -6,6 +6,7 @@
 """
 import ctypes
 import errno
+import locale
 import os
 import select
 import signal
@@ -86,10 +87,31 @@ def check_hints(name):
     expect(gai_code("198.51.100.2", 80, socket.AF_INET6, 1)[0][4][0].startswith("100::"), "a literal of the other family")
     equal(gai_code("127.0.0.1", 80, socket.AF_INET6, 1), EAI_ADDRFAMILY, "the loopback of the other family")
     equal(gai_code(b"a" * 256, 80), EAI_NONAME, "a name of 256 octets")
-    equal(gai_code("", 80) if False else EAI_NONAME, EAI_NONAME, "an empty name")
+    equal(libc.getaddrinfo(b"", b"80", None, ctypes.byref(ctypes.POINTER(AddrInfo)())), EAI_NONAME, "an empty name")
     equal(socket.getnameinfo((fake, 80), 0), (name, "http"), "getnameinfo")
     equal(socket.getnameinfo((fake, 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV), (fake, "80"), "NI_NUMERICHOST")
     equal(socket.gethostbyaddr("::ffff:" + fake)[0], name, "the name behind ::ffff:fake")
+
+
+def check_other_scripts(_):
+    """AI_IDN, AI_CANONIDN and NI_IDN: what goes to the Gateway is the name's ASCII form."""
+    ai_canonidn, ni_idn, idn_encode = 0x80, 32, -105
+    name, ascii_name = "b\u00fccher.only6.example", "xn--bcher-kva.only6.example"
+    locale.setlocale(locale.LC_ALL, "C")
+    equal(gai_code(name.encode(), 80, flags=AI_IDN), idn_encode, "a locale that has no such characters")
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    equal(gai_code(b"\xff.example", 80, flags=AI_IDN), idn_encode, "octets that are no text")
+    found = gai_code(name.encode(), 80, socket.AF_INET, 1, flags=AI_IDN | socket.AI_CANONNAME)
+    equal(found[0][3], ascii_name, "AI_CANONNAME")
+    equal(gai_code(ascii_name, 80, socket.AF_INET, 1)[0][4], found[0][4], "one name, one fake")
+    result = ctypes.POINTER(AddrInfo)()
+    hints = AddrInfo(AI_IDN | ai_canonidn | socket.AI_CANONNAME, socket.AF_INET, 1)
+    equal(libc.getaddrinfo(name.encode(), b"80", ctypes.byref(hints), ctypes.byref(result)), 0, "getaddrinfo")
+    equal(result.contents.canonname.decode(), name, "AI_CANONIDN")
+    equal(socket.getnameinfo(found[0][4], 0)[0], ascii_name, "getnameinfo")
+    host = ctypes.create_string_buffer(256)
+    equal(libc.getnameinfo(ipv4(found[0][4][0], 80), 16, host, 256, None, 0, ni_idn), 0, "NI_IDN")
+    equal(host.value.decode(), name, "and the name")
 
 
 def check_both_families(name):

@@ -18,6 +18,7 @@ END
 calls() { socksified client4 timeout 30 "$python" "$e2e/calls.py" "$@"; }
 
 check "getaddrinfo: hints, flags, services and errors" calls hints only6.example
+check "names in other scripts" calls other_scripts -
 check "both families and ::ffff:fake lead to the name" calls both_families only6.example
 check "getaddrinfo_a, gai_suspend, gai_cancel" calls asynchronous only4.example
 check "names that a name server would be asked for" calls no_name_server -
