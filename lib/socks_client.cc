@@ -148,6 +148,7 @@ Result<void> SocksClient::takeMethod() {
   const auto selection = socks5::decodeMethodSelection(reader);
   if (!selection) return selection.error();
   const socks5::Method method = (*selection)->method;
+  method_ = method;
   if (method == socks5::Method::noAcceptable) {
     return Error{Failure::denied, options_.credentials
                                       ? "the server accepts none of the methods offered"

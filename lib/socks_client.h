@@ -59,6 +59,10 @@ class SocksClient {
   /// The server has closed its side before done(): what that means at this point of the conversation.
   Error closedEarly() const;
 
+  /// SOCKS5: the method that the server has chosen, once it has.
+  std::optional<socks5::Method> method() const noexcept { return method_; }
+  /// The server has let us in: what it says from here on is its reply to the request.
+  bool isAdmitted() const noexcept { return state_ == State::reply || state_ == State::done; }
   bool done() const noexcept { return state_ == State::done; }
   /// The server's reply, once done(); SOCKS4 replies are told in SOCKS5's terms.  The bound address of
   /// a success may be unspecified: the server's own address is meant.  That of a failure says nothing.
@@ -88,6 +92,7 @@ class SocksClient {
   State state_ = State::methodSelection;
   Octets out_;
   std::size_t outSent_ = 0;
+  std::optional<socks5::Method> method_;
   Octets in_;  // the message that is arriving
   socks5::Reply reply_;
 };

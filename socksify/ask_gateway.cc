@@ -8,6 +8,26 @@
 
 namespace crossgate::socksify {
 
+namespace {
+
+Result<socks5::Reply> converse(GatewayLink& link, Clock::time_point deadline) {
+  for (;;) {
+    auto progress = link.advance();
+    if (!progress) return progress.error();
+    if (*progress == GatewayLink::Progress::done) break;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return Error{Failure::timedOut, "the gateway gave no answer"};
+    pollfd ready{link.fd(), link.events(), 0};
+    real().poll(&ready, 1, static_cast<int>(left));
+  }
+  const socks5::Reply reply = link.reply();
+  if (reply.code != socks5::ReplyCode::succeeded)
+    return Error{socks5::failureOf(reply.code), "the gateway refused"};
+  return reply;
+}
+
+}  // namespace
+
 Result<socks5::Reply> askGateway(const socks5::Request& request, HiddenSocket* socket,
                                  std::unique_ptr<GatewayLink>* kept) {
   SocksLib& lib = SocksLib::get();
@@ -15,20 +35,8 @@ Result<socks5::Reply> askGateway(const socks5::Request& request, HiddenSocket* s
   auto gateway = lib.gatewayAddresses();
   if (!gateway) return gateway.error();
   auto link = std::make_unique<GatewayLink>(lib.clientOptions(), request, *gateway, Family::ipv4);
-  const auto deadline = Clock::now() + lib.config().timeout;
-  for (;;) {
-    auto progress = link->advance();
-    if (!progress) return progress.error();
-    if (*progress == GatewayLink::Progress::done) break;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return Error{Failure::timedOut, "the gateway gave no answer"};
-    pollfd ready{link->fd(), link->events(), 0};
-    real().poll(&ready, 1, static_cast<int>(left));
-  }
-  const socks5::Reply reply = link->reply();
-  if (reply.code != socks5::ReplyCode::succeeded)
-    return Error{socks5::failureOf(reply.code), "the gateway refused"};
-  if (socket != nullptr) *socket = link->takeSocket();
+  auto reply = converse(*link, Clock::now() + lib.config().timeout);
+  if (reply && socket != nullptr) *socket = link->takeSocket();
   if (kept != nullptr) *kept = std::move(link);
   return reply;
 }

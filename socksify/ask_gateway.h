@@ -15,9 +15,9 @@ namespace crossgate::socksify {
 
 /// Holds a whole conversation on a socket of its own, up to the config's timeout.  The reply is told
 /// only when it is a success; `socket`, if not null, gets the connection that the reply came on, and
-/// `link` the whole conversation, to go on with.
+/// `kept` the whole conversation, to go on with, or to see how far it has come when it fails.
 Result<socks5::Reply> askGateway(const socks5::Request& request, HiddenSocket* socket = nullptr,
-                                 std::unique_ptr<GatewayLink>* link = nullptr);
+                                 std::unique_ptr<GatewayLink>* kept = nullptr);
 
 /// False only when the Gateway says that the name has no address: one that can't tell (it does not know
 /// RESOLVE, or is not there) leaves it to the connection to fail.

@@ -59,6 +59,9 @@ class GatewayLink {
   short events() const noexcept;
   /// The server's reply, after `done`.
   const socks5::Reply& reply() const noexcept { return client_->reply(); }
+  /// See SocksClient.
+  std::optional<socks5::Method> method() const noexcept { return client_ ? client_->method() : std::nullopt; }
+  bool isAdmitted() const noexcept { return client_ && client_->isAdmitted(); }
   /// The Gateway has been connected to, so that octets of the conversation may be on their way.
   bool connected() const noexcept { return state_ == State::talking; }
   HiddenSocket takeSocket() noexcept { return std::move(own_); }

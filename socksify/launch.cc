@@ -12,28 +12,22 @@
 //
 // Exit codes of its own are those of env(1): 125 socksify failed, 126 PROGRAM can't be socksified or
 // run, 127 there is no PROGRAM.
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <vector>
 
-#include "socksify/ask_gateway.h"
 #include "socksify/config.h"
+#include "socksify/doctor.h"
 #include "socksify/executable.h"
 #include "socksify/janitor.h"
 #include "socksify/private_gateway.h"
-#include "socksify/real.h"
-#include "socksify/socks_lib.h"
 #include "socksify/tree_memory.h"
 
 namespace crossgate::socksify {
@@ -95,10 +89,6 @@ Household householdOf(const Config& config, const std::string& memory, const cha
   return {memory, gateway, privateConfig(config, ::geteuid()), config.verbose};
 }
 
-void announcePrivateGateway(std::uint16_t port) {
-  ::setenv("SOCKSIFY_RELAY", ("127.0.0.1:" + std::to_string(port)).c_str(), 1);
-}
-
 int run(const char* library, const char* gateway, char** command) {
   auto config = loadConfig();
   if (!config) return complain(failed, config.error().detail);
@@ -127,95 +117,6 @@ int run(const char* library, const char* gateway, char** command) {
   ::execv(path, command);
   const int error = errno;
   return complain(error == ENOENT ? notFound : cannotRun, std::string(path) + ": " + std::strerror(error));
-}
-
-// ---- doctor -------------------------------------------------------------------------------------
-
-bool reportStep(bool good, const std::string& what) {
-  std::printf("%s  %s\n", good ? "ok   " : "WRONG", what.c_str());
-  return good;
-}
-
-bool checkReachable(const Endpoint& endpoint) {
-  const int fd = ::socket(toAf(endpoint.address.family()), SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const timeval limit{5, 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  sockaddr_storage storage;
-  const socklen_t length = endpoint.toSockaddr(storage);
-  const bool good = ::connect(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0;
-  const int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
-  ::close(fd);
-  return reportStep(
-      good, "connect to " + endpoint.toString() + (good ? "" : std::string(": ") + std::strerror(error)));
-}
-
-std::string explain(const Error& error) {
-  switch (error.failure) {
-    case Failure::denied:
-      return error.detail + " (user and password right? do the gateway's rules permit it?)";
-    case Failure::malformed: return error.detail + " (is that a SOCKS5 server?)";
-    case Failure::hostUnreachable: return error.detail + " (no such name, or no way to the host)";
-    default: return error.detail;
-  }
-}
-
-// The gateway's name, its address and the way to it, as far as the Socks Lib itself goes it.
-bool checkWay(const Config& config) {
-  auto addresses = SocksLib::get().gatewayAddresses();
-  const std::string gateway = config.gatewayHost + ", port " + std::to_string(config.gatewayPort);
-  if (!reportStep(addresses.has_value(),
-                  "address of the gateway " + gateway + (addresses ? "" : ": " + addresses.error().detail)))
-    return false;
-  return std::count_if(addresses->begin(), addresses->end(), checkReachable) > 0;
-}
-
-// Why the private gateway could not do what it was asked for last; empty when it has not said.
-std::string lastComplaint(PrivateGateway* gateway) {
-  std::string reason;
-  if (gateway == nullptr || gateway->log() < 0) return reason;
-  // Its line is written when the conversation has ended, a moment after the answer.
-  constexpr int patience = 3000;
-  pollfd ready{gateway->log(), POLLIN, 0};
-  ::poll(&ready, 1, patience);
-  gateway->readLog([&](std::string_view line) {
-    if (const std::string why = reasonIn(line); !why.empty()) reason = ": " + why;
-  });
-  return reason;
-}
-
-int doctor(const char* crossgate, const char* target) {
-  auto config = loadConfig();
-  if (!reportStep(config.has_value(), "config" + (config ? "" : ": " + config.error().detail))) return 1;
-  if (!reportStep(!config->gatewayHost.empty(), "a gateway is given")) return 1;
-  std::optional<PrivateGateway> gateway;
-  if (config->needsPrivateGateway()) {
-    auto started = PrivateGateway::start(crossgate, privateConfig(*config, ::geteuid()));
-    if (!reportStep(started.has_value(),
-                    "private gateway to " + config->gatewayHost + (started ? "" : ": " + started.error().detail)))
-      return 1;
-    gateway.emplace(*std::move(started));
-    announcePrivateGateway(gateway->port());
-  } else if (!checkWay(*config)) {
-    return 1;
-  }
-  PrivateGateway* between = gateway ? &*gateway : nullptr;
-  auto destination = Destination::parse(target);
-  if (!destination) return complain(failed, destination.error().detail);
-  if (destination->name() != nullptr) {
-    const auto address = askGateway({socks5::Command::resolve, {*destination->name(), 0}});
-    const bool unable = !address && address.error().failure == Failure::unsupportedCommand;
-    reportStep(address.has_value() || unable,
-               "name " + *destination->name() +
-                   (address  ? " is " + address->bound.hostText()
-                    : unable ? ": the gateway can't tell names alone, which does not matter"
-                             : ": " + explain(address.error()) + lastComplaint(between)));
-  }
-  const auto reply = askGateway({socks5::Command::connect, *destination});
-  return reportStep(reply.has_value(),
-                    "connection to " + destination->toString() + " through the gateway" +
-                        (reply ? "" : ": " + explain(reply.error()) + lastComplaint(between)))
-             ? 0
-             : 1;
 }
 
 int printOptions() {

@@ -108,6 +108,10 @@ std::string privateConfig(const Config& config, uid_t owner) {
   return text;
 }
 
+void announcePrivateGateway(std::uint16_t port) {
+  ::setenv("SOCKSIFY_RELAY", ("127.0.0.1:" + std::to_string(port)).c_str(), 1);
+}
+
 std::string reasonIn(std::string_view line) { return field(line, "reason"); }
 
 Result<PrivateGateway> PrivateGateway::start(const std::string& program, const std::string& config) {

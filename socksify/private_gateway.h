@@ -48,6 +48,9 @@ class PrivateGateway {
   std::uint16_t port_ = 0;
 };
 
+/// Tells the Socks Lib of this process and its children, by the environment, where it listens.
+void announcePrivateGateway(std::uint16_t port);
+
 /// The reason that a line of its log tells of something that has failed; empty where it tells of none.
 std::string reasonIn(std::string_view line);
 

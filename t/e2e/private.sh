@@ -69,6 +69,7 @@ password=wrong refuse "a wrong password" tls://gw.example:1081 "refused the user
 through tls://other.example:1081 --doctor only6.example:80 >"$work/wrong.txt"
 matches "--doctor says what is wrong" "WRONG .*[Hh]ostname mismatch" "$work/wrong.txt"
 through tls://gw.example:1081 --doctor only6.example:80 >"$work/well.txt"
+matches "who is let in" "ok     authentication: user alice is good" "$work/well.txt"
 matches "and that all is well" "ok .*connection to only6.example:80" "$work/well.txt"
 echo "ca = $work/none.pem" >"$conf"
 refute "a file that is not there: nothing is started" fetch tls://gw.example:1081
@@ -102,4 +103,36 @@ reloads=$(grep -c "event=reloaded" "$log")
 kill -HUP "${gateway_pid[gateway]}"
 wait_until 5 [ "$(grep -c "event=reloaded" "$log")" -gt "$reloads" ]
 refuse "an expired certificate" tls://gw.example:1081 "expired"
+
+# ---- what --doctor says of authentication ----------------------------------------------------------
+
+stop_gateway gateway
+start_gateway gateway <<END
+[auth]
+method = none from 127.0.0.0/8
+method = userpass from *
+password-file = $work/passwords
+[access]
+rule = permit from *
+END
+diagnose() { # WHAT EXIT TEXT HOST GATEWAY [VARIABLE...]
+  local said
+  said=$(on "$4" env "SOCKS5_SERVER=$5" "${@:6}" "$socksify" --doctor only6.example:80 2>&1)
+  equal "--doctor, $1: exit code" "$2" $?
+  grep -Fqx -- "$3" <<<"$said" && ! grep -q secret <<<"$said" && ok "and what it says" || not_ok "not said: $3; but: $said"
+}
+diagnose "a good password" 0 "ok     authentication: user alice is let in by user name and password" \
+  client4 192.0.2.1 SOCKS5_USER=alice SOCKS5_PASSWD=right
+diagnose "a wrong one" 1 "WRONG  authentication: user alice: the server refused the user name or the password" \
+  client4 192.0.2.1 SOCKS5_USER=alice SOCKS5_PASSWD=secret
+diagnose "nobody" 1 \
+  "WRONG  authentication: no user: the server accepts no client without authentication (give a user by -u or in the config)" \
+  client4 192.0.2.1
+diagnose "a gateway that wants none" 0 "ok     authentication: the gateway asks for none, and is not told of user alice" \
+  gateway 127.0.0.1 SOCKS5_USER=alice SOCKS5_PASSWD=secret
+service gateway "$work/mute.log" nc -l -k 127.0.0.1 1082
+wait_listening gateway 1082 nc
+echo "timeout = 1" >"$conf"
+diagnose "what is no SOCKS server" 1 "WRONG  authentication: no user: the gateway gave no answer" \
+  gateway 127.0.0.1:1082 SOCKSIFY_CONF="$conf"
 finish
