@@ -259,14 +259,15 @@ Result<void> takePrivateGateway(Config& config) {
   return {};
 }
 
+}  // namespace
+
 std::string personalConfig() {
+  if (std::string known = environment(personalConfigVariable); !known.empty()) return known;
   if (const std::string base = environment("XDG_CONFIG_HOME"); base.starts_with('/'))
     return base + "/socksify.conf";
   const std::string home = environment("HOME");
   return home.starts_with('/') ? home + "/.config/socksify.conf" : "";
 }
-
-}  // namespace
 
 Config::Config() {
   for (const ConfigOption& option : options) {

@@ -87,6 +87,11 @@ std::span<const ConfigOption> configOptions() noexcept;
 /// Reads the lines of one file; `place` names it in errors ("FILE:LINE: key: what is wrong").
 Result<void> parseConfig(Config& config, std::string_view text, const std::string& place);
 
+/// $XDG_CONFIG_HOME/socksify.conf or ~/.config/socksify.conf; "" without either variable.  The tree that
+/// socksify starts keeps to one, told by the variable below, whatever becomes of HOME.
+std::string personalConfig();
+inline constexpr const char* personalConfigVariable = "SOCKSIFY_PERSONAL_CONF";
+
 /// Everything together, from the files and the environment of this process.
 Result<Config> loadConfig();
 

@@ -113,6 +113,7 @@ int run(const char* library, const char* gateway, char** command) {
   }
   if (*port != 0) announcePrivateGateway(*port);
   ::setenv("SOCKSIFY_TABLE", memory.c_str(), 1);
+  if (const std::string file = personalConfig(); !file.empty()) ::setenv(personalConfigVariable, file.c_str(), 1);
   preload(library);
   ::execv(path, command);
   const int error = errno;
@@ -130,8 +131,9 @@ int printOptions() {
 
 static int launch(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
-  // That of a tree we may be in ourselves is not ours.
+  // Those of a tree we may be in ourselves are not ours.
   ::unsetenv("SOCKSIFY_RELAY");
+  ::unsetenv(personalConfigVariable);
   if (mode == "run" && argc > 4) return run(argv[2], argv[3], argv + 4);
   if (mode == "doctor" && (argc == 3 || argc == 4))
     return doctor(argv[2], argc == 4 ? argv[3] : "example.com:80");

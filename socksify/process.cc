@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "socksify/background.h"
+#include "socksify/config.h"
 
 namespace crossgate::socksify {
 namespace {
@@ -18,7 +19,7 @@ constinit std::atomic<pid_t> self{0};
 
 constexpr const char* variableNames[] = {"LD_PRELOAD",      "SOCKSIFY_TABLE",   "SOCKSIFY_CONF",
                                          "SOCKSIFY_DIRECT", "SOCKSIFY_VERBOSE", "SOCKSIFY_RELAY", "SOCKS5_SERVER",
-                                         "SOCKS5_USER",     "SOCKS5_PASSWD"};
+                                         "SOCKS5_USER",     "SOCKS5_PASSWD",    personalConfigVariable};
 constinit const char* variables[std::size(variableNames) + 1] = {};
 
 // Copies, because the program may change or clear its environment.  They are kept for good.
