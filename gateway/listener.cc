@@ -2,6 +2,7 @@
 #include "gateway/listener.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -52,6 +53,11 @@ void Listener::watch(EventLoop& loop, std::function<void(Listener&)> onClients) 
   };
   event_ = std::make_unique<Event>(loop, fd_.get(), EV_READ | EV_PERSIST, trampoline, this);
   event_->add();
+}
+
+bool clientWaits(int listener) noexcept {
+  pollfd waiting{listener, POLLIN, 0};
+  return poll(&waiting, 1, 0) == 1;
 }
 
 Accepted acceptClient(int listener) {

@@ -49,5 +49,7 @@ struct Accepted {
   int error = 0;  ///< EAGAIN: nobody waits; EMFILE, ENFILE, ENOBUFS, ENOMEM: not now
 };
 Accepted acceptClient(int listener);
+/// Whether another waits; to ask costs less than to accept nobody.
+bool clientWaits(int listener) noexcept;
 
 }  // namespace crossgate

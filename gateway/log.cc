@@ -10,6 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -50,12 +51,16 @@ bool takesAnything(int fd) {
   return S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && status.st_rdev == nullDevice);
 }
 
+constexpr std::array<bool, 256> plainOctets = [] {
+  std::array<bool, 256> plain{};
+  for (unsigned octet = '!'; octet < 0x7f; ++octet) plain[octet] = octet != '"' && octet != '\\' && octet != '=';
+  return plain;
+}();
+
 bool isPlainWord(std::string_view value) {
-  if (value.empty()) return false;
-  for (const char c : value) {
-    if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '=') return false;
-  }
-  return true;
+  return !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
+    return plainOctets[static_cast<unsigned char>(c)];
+  });
 }
 
 // Escapes as JSON does; logfmt readers understand the same.  Octets beyond ASCII come from peers and
@@ -162,11 +167,11 @@ Log::Line::~Line() {
 }
 
 void Log::Line::key(std::string_view key) {
-  const bool json = log_.config_.format == LogFormat::json;
-  if (text_.size() > (json ? 1U : 0U)) text_ += json ? ',' : ' ';
-  if (json) text_ += '"';
-  text_ += key;
-  text_ += json ? "\":" : "=";
+  if (log_.config_.format == LogFormat::json) {
+    text_.append(text_.size() > 1 ? ",\"" : "\"").append(key).append("\":");
+  } else {
+    text_.append(text_.empty() ? "" : " ").append(key).append("=");
+  }
 }
 
 Log::Line& Log::Line::field(std::string_view name, std::string_view value) {

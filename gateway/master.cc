@@ -97,6 +97,7 @@ void Master::onClients(Listener& listener, std::uint16_t index) {
       pauseAccepting(true);
       break;
     }
+    if (i > 0 && !clientWaits(listener.fd())) break;
     Accepted accepted = acceptClient(listener.fd());
     if (!accepted.fd) {
       if (accepted.error != EAGAIN) {

@@ -74,7 +74,7 @@ def nobody(client, peer_host, seconds):
 
 
 def refused(host, place):
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
             tcp(host, place)
