@@ -10,6 +10,7 @@
 #include <list>
 
 #include "gateway/address_order.h"
+#include "gateway/process.h"
 #include "gateway/socket_options.h"
 
 namespace crossgate {
@@ -26,9 +27,16 @@ int rankOf(Failure failure) {
   }
 }
 
+// The last descriptors of a process are for clients, who could not be told a refusal otherwise.
+bool isReserved(int fd) {
+  constexpr std::size_t reserve = 64;
+  return static_cast<std::size_t>(fd) + reserve >= std::max(descriptorLimit(), 4 * reserve);
+}
+
 Result<Fd> openSocket(const Endpoint& to, const DialOptions& options) {
   Fd fd(socket(toAf(to.address.family()), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return systemError("socket", errno);
+  if (isReserved(fd.get())) return systemError("socket", EMFILE);
   const auto& source = to.address.isV4() ? options.sourceV4 : options.sourceV6;
   if (source) {
     setOption(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);  // the port is chosen by connect()

@@ -92,13 +92,15 @@ std::optional<unsigned> Pool::choose() {
     if (workers_[index].serving()) return index;
     idle_.pop_back();
   }
-  std::optional<unsigned> least;
+  std::optional<unsigned> least, leastSpent;
   for (unsigned i = 0; i < workers_.size(); ++i) {
     const Worker& worker = workers_[i];
-    if (!worker.serving() || spent(worker) || worker.load() >= config_->workers.relays) continue;
-    if (!least || worker.load() < workers_[*least].load()) least = i;
+    if (!worker.serving() || worker.load() >= config_->workers.relays) continue;
+    std::optional<unsigned>& best = spent(worker) ? leastSpent : least;
+    if (!best || worker.load() < workers_[*best].load()) best = i;
   }
-  return least;
+  // One that is to be replaced when its relays have ended still serves rather than let clients wait.
+  return least ? least : leastSpent;
 }
 
 bool Pool::hasRoom() { return !retired_ && choose().has_value(); }

@@ -49,6 +49,11 @@ std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept {
   return limit.rlim_cur;
 }
 
+std::size_t descriptorLimit() noexcept {
+  static const long limit = sysconf(_SC_OPEN_MAX);
+  return limit > 0 ? static_cast<std::size_t>(limit) : 1024;
+}
+
 void describeEnd(Log::Line& line, int status) {
   if (WIFSIGNALED(status)) {
     line.field("signal", static_cast<std::uint64_t>(WTERMSIG(status)));

@@ -25,6 +25,9 @@ void resetSignals(std::span<const int> signals) noexcept;
 /// force.
 std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept;
 
+/// The limit of open descriptors that was in force at the first call.
+std::size_t descriptorLimit() noexcept;
+
 /// Adds how a child ended, as waitpid(2) tells it: `signal=9 name=SIGKILL`, or `status=1`.
 void describeEnd(Log::Line& line, int status);
 

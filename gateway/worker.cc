@@ -154,7 +154,9 @@ constexpr std::size_t memoryToStart = 1024UL * 1024 * 1024;
 
 // Gives up everything that relaying does not take.
 Result<void> confine(const WorkerStart& start) {
-  tzset();  // reads its file while that is no question
+  // These ask the system while that is no question.
+  tzset();
+  (void)descriptorLimit();
   if (auto dropped = dropPrivileges(start.config.user); !dropped) return dropped;
   if (!start.config.workers.sandbox || !hasSandbox()) return {};
   limitMemory(memoryToStart + start.config.workers.relays * memoryPerRelay);

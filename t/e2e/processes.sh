@@ -100,4 +100,24 @@ workers=$(children "$master")
 kill -INT "$master"
 # shellcheck disable=SC2086
 check "SIGINT: all end at once" wait_until 1 gone "$master" $workers
+
+# ---- a lifetime ---------------------------------------------------------------------------------
+start_gateway gateway <<END
+[workers]
+start = 1
+spare-min = 1
+spare-max = 1
+max = 1
+relays = 8
+lifetime = 2
+[access]
+rule = permit from *
+END
+relays client4 close >/dev/null
+first=$(children "${gateway_pid[gateway]}")
+equal "a worker that has had its 2 relays serves on, where no other may be forked" 4 "$(relays client4 open 4)"
+equal "all of them carry" 4 "$(relays client4 alive)"
+relays client4 close >/dev/null
+check "when they have ended it goes" wait_until 3 gone "$first"
+equal "and its successor serves" 1 "$(relays client4 open 1)"
 finish
