@@ -103,7 +103,11 @@ Task<Result<std::vector<ChainDatagrams::Held>>> Chain::associate(Deadline deadli
   auto opened = co_await open(std::move(request), deadline);
   if (!opened) co_return opened.error();
   std::vector<ChainDatagrams::Held> held;
-  for (Opened& each : *opened) held.push_back({std::move(each.tunnel.stream), std::move(each.bound)});
+  for (Opened& each : *opened) {
+    // A stream to a hop that seals nothing itself may run through one that does.
+    DatagramCipher* cipher = path_->hops[held.size()].gssapi ? each.tunnel.stream->datagrams() : nullptr;
+    held.push_back({std::move(each.tunnel.stream), std::move(each.bound), cipher});
+  }
   co_return held;
 }
 
@@ -155,9 +159,7 @@ Result<void> Chain::checkDatagrams(const HopPath& path) const {
   for (const Hop& hop : path.hops) {
     if (hop.protocol != HopProtocol::socks5)
       return Error{Failure::unsupportedCommand, hop.text + ": carries no UDP"};
-    if (hop.gssapi)
-      return Error{Failure::unsupportedCommand, hop.text + ": no UDP where GSSAPI would have to protect it"};
-    if (hop.tls && !setting_.options.udp)
+    if (hop.tls && !hop.gssapi && !setting_.options.udp)
       return Error{Failure::unsupportedCommand, hop.text + ": TLS does not protect datagrams (route.udp)"};
   }
   return {};

@@ -37,7 +37,8 @@ ChainDatagrams::ChainDatagrams(EventLoop& loop, Fd fd, const Endpoint& first, st
       counts_(counts),
       first_(first),
       socket_(loop, std::move(fd)) {
-  for (std::size_t at = 1; at < held_.size(); ++at) encode(socks5::UdpHeader{0, held_[at].place}, nested_);
+  headers_.resize(held_.size());
+  for (std::size_t at = 1; at < held_.size(); ++at) encode(socks5::UdpHeader{0, held_[at].place}, headers_[at]);
 }
 
 void ChainDatagrams::start(ClientSide& client) {
@@ -71,11 +72,12 @@ void ChainDatagrams::send(std::span<const OctetSpan> framed) {
       counts_.drop(Drop::malformed);
     } else if (!permitted(datagram, headerSize)) {
       counts_.drop(Drop::denied);
+    } else if (auto octets = nested(datagram); !octets) {
+      counts_.drop(Drop::oversized);
     } else {
-      Octets& octets = whole[used++];
-      octets = nested_;
-      octets.insert(octets.end(), datagram.begin(), datagram.end());
-      batch.add(octets, first_, nested_.size() + headerSize);
+      whole[used] = *std::move(octets);
+      batch.add(whole[used], first_, whole[used].size() - (datagram.size() - headerSize));
+      ++used;
     }
     if (used == whole.size()) {
       flush();
@@ -83,6 +85,20 @@ void ChainDatagrams::send(std::span<const OctetSpan> framed) {
     }
   }
   if (used > 0) flush();
+}
+
+// What leaves for the first hop: inside out, the last hop's first.
+Result<Octets> ChainDatagrams::nested(OctetSpan framed) const {
+  Octets octets(framed.begin(), framed.end());
+  for (std::size_t at = held_.size(); at-- > 0;) {
+    if (held_[at].cipher != nullptr) {
+      auto sealed = held_[at].cipher->wrap(octets);
+      if (!sealed) return sealed;
+      octets = *std::move(sealed);
+    }
+    octets.insert(octets.begin(), headers_[at].begin(), headers_[at].end());
+  }
+  return octets;
 }
 
 void ChainDatagrams::flush() {
@@ -113,6 +129,7 @@ bool ChainDatagrams::judge(OctetSpan framed) {
 void ChainDatagrams::deliver(std::size_t count) {
   ReceiveBatch& batch = receiveBatch();
   std::array<OctetSpan, batchSize> framed;
+  std::array<Octets, batchSize> opened;  // what the ciphers have made of them
   std::size_t kept = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const Endpoint sender = batch.sender(i);
@@ -120,7 +137,7 @@ void ChainDatagrams::deliver(std::size_t count) {
       counts_.drop(Drop::uninvited);
       continue;
     }
-    framed[kept] = unnested(batch.datagram(i));
+    framed[kept] = unnested(batch.datagram(i), opened[i]);
     if (framed[kept].empty())
       counts_.drop(Drop::malformed);
     else
@@ -129,12 +146,19 @@ void ChainDatagrams::deliver(std::size_t count) {
   client_->deliver({framed.data(), kept});
 }
 
-// What the last hop has framed; empty where it makes no sense.  The hops before it have seen to the senders.
-OctetSpan ChainDatagrams::unnested(OctetSpan datagram) const {
-  for (std::size_t at = 1;; ++at) {
+// What the last hop has framed, in `opened` where a hop has sealed it; empty where it makes no sense.  The hops before
+// it have seen to the senders.
+OctetSpan ChainDatagrams::unnested(OctetSpan datagram, Octets& opened) const {
+  for (std::size_t at = 0;; ++at) {
+    if (held_[at].cipher != nullptr) {
+      auto unwrapped = held_[at].cipher->unwrap(datagram);
+      if (!unwrapped) return {};
+      opened = *std::move(unwrapped);
+      datagram = opened;
+    }
     const std::size_t headerSize = frameHeaderSize(datagram);
     if (headerSize == 0 || datagram[keyAt - 1] != 0) return {};
-    if (at == held_.size()) return datagram;
+    if (at + 1 == held_.size()) return datagram;
     datagram = datagram.subspan(headerSize);
   }
 }

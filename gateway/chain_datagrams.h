@@ -3,7 +3,8 @@
 //
 // Each hop holds an association of its own, for which its TCP connection is kept open here.  A datagram for the
 // second hop's association is sent through the first one's, so that it carries one header more for each hop but
-// the first; what comes back loses as many.  When a hop ends its connection the association ends.
+// the first; what comes back loses as many.  A hop by GSSAPI gets and sends what it sees of them sealed (RFC 1961,
+// section 6).  When a hop ends its connection the association ends.
 #pragma once
 
 #include <functional>
@@ -27,7 +28,8 @@ class ChainDatagrams final : public DestinationSide {
   /// An association at one hop.
   struct Held {
     std::unique_ptr<Stream> stream;
-    Destination place;  ///< where it takes datagrams
+    Destination place;                 ///< where it takes datagrams
+    DatagramCipher* cipher = nullptr;  ///< the stream's, where this hop seals them
   };
   /// The rules' word on a destination as it was named.
   using Permit = std::function<Result<void>(const Destination&)>;
@@ -47,14 +49,15 @@ class ChainDatagrams final : public DestinationSide {
   bool judge(OctetSpan framed);
   void flush();
   void deliver(std::size_t count);
-  OctetSpan unnested(OctetSpan datagram) const;
+  Result<Octets> nested(OctetSpan framed) const;
+  OctetSpan unnested(OctetSpan datagram, Octets& opened) const;
   Task<void> watch(Stream& stream);
 
   std::vector<Held> held_;
   Permit permit_;
   DatagramCounts& counts_;
   Endpoint first_;
-  Octets nested_;  // the headers for all hops but the first
+  std::vector<Octets> headers_;  // what names each hop's place to the one before it; none for the first
   Socket socket_;
   ClientSide* client_ = nullptr;
   std::unordered_map<std::string, bool> verdicts_;  // by the octets that name a destination

@@ -171,6 +171,14 @@ more_encrypted() { [ "$(encrypted_lines)" -gt "$1" ]; }
 before=$(encrypted_lines)
 equal "socksify with a ticket" "$hello" "$(socksified_fetch)"
 check "which goes encrypted" wait_until 5 more_encrypted "$before"
+socksified_datagram() {
+  answers "a datagram" socksified "$BASH" -c 'echo a datagram | nc -u -w 2 198.51.100.2 7'
+}
+if have "socksify: UDP" nc; then
+  check "socksify with a ticket: UDP" socksified_datagram
+  matches "whose datagrams are sealed as well" \
+    "user=alice@EXAMPLE.TEST auth=gssapi gssapi=confidentiality command=udp .*result=ok sent=11 received=11 .*datagrams-sent=1 datagrams-received=1 seconds" "$log"
+fi
 KRB5CCNAME=FILE:$work/none socksified_fetch -v >"$work/no-ticket.txt"
 matches "without a ticket socksify says so" "private gateway: .*([Cc]redential|[Tt]icket)" "$work/no-ticket.txt"
 refute "and nothing gets through" grep -q Hello "$work/no-ticket.txt"

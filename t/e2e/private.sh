@@ -4,7 +4,7 @@
 # and that nothing of it is left.
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
-need openssl curl dnsmasq ss setpriv
+need openssl curl dnsmasq nc ss setpriv
 topology
 start_services server6
 # The client knows its Gateway from its own files, and nobody to ask for other names.
@@ -35,7 +35,10 @@ client-ca = $pki/ca.pem
 method = userpass from * listen tls
 password-file = $work/passwords
 [access]
+rule = permit to 0.0.0.0 command bind user alice
 rule = permit from * user alice
+[external]
+address = 198.51.100.1
 END
 log=$work/gateway.log
 hello="Hello! This is the web server; your connection came from 2001:db8:d::1."
@@ -54,6 +57,30 @@ matches "as the user, inside TLS" "user=alice auth=userpass tls=TLSv1.3 .*to=onl
 private_left() { pgrep -f "crossgate --foreground -f /proc/self/fd" >/dev/null; }
 nothing_private() { ! private_left; }
 check "nothing of the private gateway is left" wait_until 15 nothing_private
+
+# ---- BIND and UDP --------------------------------------------------------------------------------
+
+printf '%s\n' "ca = $pki/ca.pem" "bind = always" >"$conf"
+cat >"$work/called.py" <<'END'
+import socket
+listener = socket.socket()
+listener.bind(("0.0.0.0", 0))
+listener.listen()
+print(*listener.getsockname(), flush=True)
+caller = listener.accept()[0]
+caller.sendall(caller.recv(100).upper())
+END
+through tls://gw.example:1081 "$python" "$work/called.py" >"$work/called.txt" &
+disown $!
+wait_until 10 grep -q ' ' "$work/called.txt"
+read -r place port <"$work/called.txt"
+equal "a program that listens is called at the Gateway" "198.51.100.1 HELLO" "$place $(
+  on server4 timeout 10 "$BASH" -c 'exec 3<>"/dev/tcp/$0/$1"; echo -n hello >&3; cat <&3' "$place" "$port" 2>&1)"
+matches "by BIND, inside TLS" "user=alice auth=userpass tls=TLSv1.3 command=bind .*result=ok" "$log"
+echo "ca = $pki/ca.pem" >"$conf"
+through tls://gw.example:1081 -v "$BASH" -c 'echo a datagram | nc -u -w 1 198.51.100.2 7' >"$work/bare.txt"
+matches "TLS protects no datagrams: they are refused" "TLS does not protect datagrams" "$work/bare.txt"
+refute "before the Gateway hears of them" grep -q command=udp "$log"
 
 refuse() { # WHAT GATEWAY REASON
   local said

@@ -16,8 +16,10 @@ SUCCEEDED, GENERAL, NOT_ALLOWED, UNREACHABLE, EXPIRED, NO_COMMAND, NO_ADDRESS_TY
 GRANTED, REJECTED = 0x5a, 0x5b
 
 hosts = dict(pair.split("=") for pair in os.environ["HOSTS"].split())
-addresses = {"client4": "192.0.2.2", "client6": "2001:db8:c::2", "server4": "198.51.100.2", "server6": "2001:db8:d::2"}
-gateway = {"client4": "192.0.2.1", "client6": "2001:db8:c::1", "server4": "198.51.100.1", "server6": "2001:db8:d::1"}
+addresses = {"client4": "192.0.2.2", "client6": "2001:db8:c::2", "server4": "198.51.100.2", "server6": "2001:db8:d::2",
+             "gateway": "127.0.0.1"}
+gateway = {"client4": "192.0.2.1", "client6": "2001:db8:c::1", "server4": "198.51.100.1", "server6": "2001:db8:d::1",
+           "gateway": "127.0.0.1"}
 names = {"server4": "only4.example", "server6": "only6.example"}
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -91,8 +93,8 @@ def take(connection, count):
 class Socks5:
     """One conversation; `reply` is the code of the last reply and `bound` its address."""
 
-    def __init__(self, client, command, host, port, timeout=5, wait=True):
-        self.tcp = tcp(client, (gateway[client], 1080), timeout)
+    def __init__(self, client, command, host, port, timeout=5, wait=True, listener=1080):
+        self.tcp = tcp(client, (gateway[client], listener), timeout)
         self.tcp.sendall(b"\5\1\0")
         assert take(self.tcp, 2) == b"\5\0"
         self.tcp.sendall(bytes([5, command, 0]) + encode(host, port))

@@ -12,7 +12,7 @@ import threading
 import time
 
 from socks import (NOT_ALLOWED, SUCCEEDED, UDP_ASSOCIATE, Socks5, addresses, closed, decode, encode, equal, gateway,
-                   names, run, udp)
+                   names, on, run, udp)
 
 ECHO = 7007
 
@@ -20,10 +20,10 @@ ECHO = 7007
 class Association:
     """A client's association and its UDP socket."""
 
-    def __init__(self, client, announced=None, timeout=5):
+    def __init__(self, client, announced=None, timeout=5, listener=1080):
         self.udp = udp(client, timeout=timeout)
-        host, port = announced or ("0.0.0.0" if client == "client4" else "::", 0)
-        self.socks = Socks5(client, UDP_ASSOCIATE, host, port)
+        host, port = announced or ("::" if ":" in addresses[client] else "0.0.0.0", 0)
+        self.socks = Socks5(client, UDP_ASSOCIATE, host, port, listener=listener)
         equal(SUCCEEDED, self.socks.reply)
         self.relay = self.socks.bound
 
@@ -135,6 +135,18 @@ def forged(client, server, other_address):
         raise AssertionError(f"received {server_socket.recv(100)!r}")
     except TimeoutError:
         pass
+
+
+def owned(server, listener, other):
+    """Another user of the same host gets nothing through an association of the owner's."""
+    with echo_server(server) as at:
+        with on("gateway"):
+            os.seteuid(int(other))
+            theirs = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            os.seteuid(0)
+        association = Association("gateway", listener=int(listener))
+        theirs.sendto(bytes(3) + encode(*at) + b"not the owner's", association.relay)
+        association.echo(at, b"the owner's", at)
 
 
 def fragments(client, server):

@@ -21,6 +21,7 @@ counted() { # WHAT FIELD...: some association's log line has all these fields
 }
 
 start_gateway gateway <<END
+socks = lo:1081 owner 0
 [resolver]
 nameserver = 127.0.0.1
 [access]
@@ -41,6 +42,10 @@ counted "the datagram from elsewhere is counted" datagrams-sent=1 dropped-foreig
 case_ "a client that announces the destination is served" announced_destination client4 server4
 case_ "forged sources are dropped" forged client4 server6 192.0.2.53
 counted "they are counted" sent=43 datagrams-sent=2 dropped-foreign=2
+if [ "$E2E_INSIDE" = root ]; then
+  case_ "a listener's owner is served, no other user of the host" owned server4 1081 65534
+  matches "whose datagram is counted" "client=127.0.0.1:[0-9]+ command=udp .*datagrams-sent=1 datagrams-received=1 dropped-foreign=1" "$work/gateway.log"
+fi
 case_ "octets without sense are dropped" rubbish client6 server4
 counted "they are counted" datagrams-sent=1 datagrams-received=1 dropped-malformed=9
 case_ "fragments become whole, or are dropped, as RFC 1928 says" fragments client4 server6
