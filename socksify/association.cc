@@ -38,6 +38,12 @@ Result<Endpoint> relayOf(const socks5::Reply& reply, const HiddenSocket& control
   return Endpoint{peer->address, reply.bound.port};
 }
 
+bool isDatagram(int fd) noexcept {
+  int type = 0;
+  socklen_t length = sizeof type;
+  return real().getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
+}
+
 }  // namespace
 
 bool Association::isAlive() const noexcept {
@@ -124,9 +130,16 @@ bool mayBeAssociated(int fd) noexcept { return hints.has(fd); }
 std::shared_ptr<Association> associationOf(int fd) noexcept {
   if (!mayBeAssociated(fd)) return nullptr;
   const std::uint64_t cookie = socketCookie(fd);
-  const std::lock_guard lock(associationsMutex);
-  const auto found = associations().find(cookie);
-  return found == associations().end() ? nullptr : found->second;
+  {
+    const std::lock_guard lock(associationsMutex);
+    if (const auto found = associations().find(cookie); found != associations().end()) return found->second;
+  }
+  // What is shown of a socket is known to the whole tree; its association ended with the program before.
+  const auto shown = SocksLib::get().sockets().lookup(cookie);
+  if (!shown || shown->peer.port == 0 || !isDatagram(fd)) return nullptr;
+  auto association = associate(fd, shown->family);
+  association->setPeer(shown->peer);
+  return association;
 }
 
 std::shared_ptr<Association> associate(int fd, Family family) {
@@ -163,6 +176,16 @@ void dissociate(int fd) noexcept {
 
 void associationFollows(int from, int to) noexcept {
   if (mayBeAssociated(from)) hints.mark(to);
+}
+
+void noteInherited() noexcept {
+  // Programs hand on descriptors by numbers that are written down, so by low ones.
+  constexpr int lowNumbers = 32;
+  const int saved = errno;
+  for (int fd = 0; fd < lowNumbers; ++fd) {
+    if (isDatagram(fd)) hints.mark(fd);
+  }
+  errno = saved;
 }
 
 void lockAssociations() noexcept {

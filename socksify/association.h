@@ -58,7 +58,8 @@ class Association {
 
 /// One load: false for every descriptor that never had an association.
 bool mayBeAssociated(int fd) noexcept;
-/// The association of a socket; null when there is none.
+/// The association of a socket; null when there is none.  A connected socket that came across an exec gets
+/// one anew.
 std::shared_ptr<Association> associationOf(int fd) noexcept;
 /// The same, made if need be.
 std::shared_ptr<Association> associate(int fd, Family family);
@@ -67,6 +68,9 @@ void moveAssociation(std::uint64_t from, std::uint64_t to);
 /// close() and dup(): what becomes of it.
 void dissociate(int fd) noexcept;
 void associationFollows(int from, int to) noexcept;
+
+/// When the library is loaded: marks the sockets that may have come across an exec.
+void noteInherited() noexcept;
 
 void lockAssociations() noexcept;
 void unlockAssociations() noexcept;

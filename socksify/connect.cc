@@ -239,15 +239,14 @@ int connectStream(int fd, const sockaddr* address, socklen_t length, const Endpo
   return GatewayConnect(fd, peer, std::move(route.destination)).run();
 }
 
-// connect() to AF_UNSPEC: the peer is forgotten, and a connection that is under way ends.
-void undoConnect(int fd) noexcept {
+}  // namespace
+
+void forgetPeer(int fd) noexcept {
   if (!mayConnect(fd) && !mayBeAssociated(fd)) return;
   const KeepErrno keep;
   if (const auto association = associationOf(fd)) association->setPeer(std::nullopt);
   SocksLib::get().sockets().forget(socketCookie(fd));
 }
-
-}  // namespace
 
 int socketOption(int fd, int option) noexcept {
   int value = -1;
@@ -289,7 +288,7 @@ int connectSocket(int fd, const sockaddr* address, socklen_t length) {
 extern "C" int connect(int fd, const sockaddr* address, socklen_t length) {
   using namespace crossgate::socksify;
   // Other families (AF_UNIX, AF_NETLINK) go by at once; AF_UNSPEC undoes what connect() did.
-  if (address != nullptr && length >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) undoConnect(fd);
+  if (address != nullptr && length >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) forgetPeer(fd);
   if (address == nullptr || length < sizeof(sa_family_t) ||
       (address->sa_family != AF_INET && address->sa_family != AF_INET6)) {
     return real().connect(fd, address, length);

@@ -13,6 +13,9 @@ namespace crossgate::socksify {
 /// connect(2) with its errno, for a socket and address of any kind.  A cancellation point.
 int connectSocket(int fd, const sockaddr* address, socklen_t length);
 
+/// What a socket's earlier connect() left behind here is gone: it has another peer now, or none.
+void forgetPeer(int fd) noexcept;
+
 /// An integer socket option; -1 when `fd` is no socket.
 int socketOption(int fd, int option) noexcept;
 

@@ -294,7 +294,9 @@ int connectDatagram(int fd, const sockaddr* address, socklen_t length, const End
   if (route.kind == Route::Kind::refused) return fail(route.error);
   if (route.kind == Route::Kind::direct) {
     if (!(route.destination == Destination{})) return fail(ENETUNREACH);
-    return real().connect(fd, address, length);
+    if (real().connect(fd, address, length) != 0) return -1;
+    forgetPeer(fd);
+    return 0;
   }
   if (socketOption(fd, SO_TYPE) != SOCK_DGRAM) return fail(ENETUNREACH);
   auto gateway = SocksLib::get().gatewayAddresses();

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "socksify/association.h"
 #include "socksify/background.h"
 #include "socksify/config.h"
 
@@ -39,6 +40,7 @@ void keepVariables() noexcept {
   keepVariables();
   pthread_atfork(nullptr, nullptr, noteProcess);
   watchForks();
+  noteInherited();
 }
 
 }  // namespace

@@ -186,6 +186,30 @@ def check_datagrams_by_other_families(address):
         equal(s.getpeername()[:2], ("::ffff:" + address, 9), "getpeername")
 
 
+def check_datagrams_after_exec(address):
+    """A connected socket that is inherited still leads to its peer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect((address, 7))
+        os.set_inheritable(s.fileno(), True)
+        program = (f"import socket; s = socket.socket(fileno={s.fileno()}); s.settimeout(5); s.send(b'inherited'); "
+                   f"print(s.recv(99), s.getpeername())")
+        said = subprocess.run([sys.executable, "-c", program], close_fds=False, capture_output=True, check=True, text=True)
+        equal(said.stdout.strip(), f"b'inherited' ('{address}', 7)", "the echo")
+
+
+def check_datagrams_by_another_peer(address):
+    """connect() to a host of the program's own takes the place of one through the Gateway."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        own.bind(("127.0.0.1", 0))
+        own.settimeout(5)
+        s.bind(("0.0.0.0", 0))
+        s.connect((address, 7))
+        s.connect(own.getsockname())
+        s.send(b"here")
+        equal(own.recv(99), b"here", "what arrived")
+        equal(s.getpeername(), own.getsockname(), "getpeername")
+
+
 def check_fast_open(name):
     """MSG_FASTOPEN and TCP_FASTOPEN_CONNECT, blocking and not, more than once (the second has a cookie)."""
     request = b"GET / HTTP/1.0\r\n\r\n"

@@ -5,9 +5,11 @@
 # shellcheck source=t/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
-need dnsmasq ss
+need dnsmasq socat ss
 topology
 for server in server4 server6; do start_services $server; done
+service server4 "$work/udp4.log" socat -T 10 UDP4-RECVFROM:7,fork,reuseaddr EXEC:cat
+wait_listening server4 7 "the echo of datagrams" --udp
 start_packet_watch client4
 # Fast open by every client and listener, without a cookie.
 for each in client4 gateway; do on $each "$BASH" -c 'echo 1543 >/proc/sys/net/ipv4/tcp_fastopen'; done
@@ -25,6 +27,8 @@ check "names that a name server would be asked for" calls no_name_server -
 on client4 hostname elsewhere
 check "the host's own name that is not in its hosts file" calls no_name_server -
 check "datagrams by AF_UNSPEC, and to IPv4 from an IPv6 socket" calls datagrams_by_other_families 198.51.100.2
+check "datagrams of a socket that came across an exec" calls datagrams_after_exec 198.51.100.2
+check "datagrams of a socket with another peer" calls datagrams_by_another_peer 198.51.100.2
 check "MSG_FASTOPEN and TCP_FASTOPEN_CONNECT" calls fast_open only4.example
 check "system, popen and the exec system call with an empty environment" calls environment \
   "$python -c 'import socket; socket.create_connection((\"only4.example\", 80), 10)'"
