@@ -55,6 +55,12 @@ Fd InheritedSockets::take(const Endpoint& endpoint) {
   return fd;
 }
 
+std::vector<int> InheritedSockets::descriptors() const {
+  std::vector<int> fds;
+  for (const Socket& each : sockets_) fds.push_back(each.fd.get());
+  return fds;
+}
+
 std::vector<std::string> InheritedSockets::describe() const {
   std::vector<std::string> texts;
   for (const Socket& each : sockets_) {

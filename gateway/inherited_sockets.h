@@ -21,6 +21,7 @@ class InheritedSockets {
 
   /// The one that listens there; none: an Fd that holds nothing.
   Fd take(const Endpoint& endpoint);
+  std::vector<int> descriptors() const;
   bool empty() const noexcept { return sockets_.empty(); }
   /// What is left, in words: where it listens, or what it is instead of a listening TCP socket.
   std::vector<std::string> describe() const;

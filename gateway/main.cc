@@ -73,7 +73,8 @@ Result<void> takePidFile(const std::string& path, Master::Estate& estate) {
   return {};
 }
 
-Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded, Master::Estate& estate) {
+Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded, Master::Estate& estate,
+                  StartersDescriptors& starters) {
   if (!loaded.config.user.empty()) {
     if (const auto user = findSystemUser(loaded.config.user); !user) return user.error();
   }
@@ -97,6 +98,7 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
     auto detached = Daemon::detach();
     if (!detached) return detached.error();
     daemon.emplace(*std::move(detached));
+    starters.close();
   }
   if (auto taken = takePidFile(loaded.config.pidFile, estate); !taken) return taken.error();
   const auto authHelper = [](HelperStart start) {
@@ -123,7 +125,7 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
   return master.run();
 }
 
-Result<int> run(int argc, char** argv, Master::Estate& estate) {
+Result<int> run(int argc, char** argv, Master::Estate& estate, StartersDescriptors& starters) {
   if (argc > 1 && std::string_view(argv[1]) == "passwd") return runPasswdCommand({argv + 2, argv + argc});
   // What follows these words is theirs; the options before them choose the configuration.
   char** const command = std::find_if(argv + std::min(argc, 1), argv + argc, [](std::string_view word) {
@@ -157,7 +159,7 @@ Result<int> run(int argc, char** argv, Master::Estate& estate) {
   auto loaded = loader.load();
   if (!loaded) return loaded.error();
   if (line->action == CommandLine::Action::check) return EXIT_SUCCESS;
-  return serve(*line, loader, *std::move(loaded), estate);
+  return serve(*line, loader, *std::move(loaded), estate, starters);
 }
 
 }  // namespace
@@ -169,8 +171,9 @@ int main(int argc, char** argv) {
   estate.predecessors = Predecessors::fromEnvironment();
   estate.sockets = InheritedSockets::fromEnvironment();
   try {
+    StartersDescriptors starters = StartersDescriptors::note(estate.sockets.descriptors());
     estate.program = Program::ofThisProcess(argc, argv);
-    const auto code = run(argc, argv, estate);
+    const auto code = run(argc, argv, estate, starters);
     return code ? *code : complain(code.error().detail, estate.predecessors);
   } catch (const std::exception& error) {
     return complain(error.what(), estate.predecessors);

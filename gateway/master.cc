@@ -316,6 +316,7 @@ void Master::upgrade() {
 
 void Master::onSuccessorFailed(const std::string& reason) {
   log().line(LogLevel::error).field("event", "upgrade failed, the old program stays").field("reason", reason);
+  if (estate_.pidFile) estate_.pidFile->touch();
   manager_.ready();
 }
 

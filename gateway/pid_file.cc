@@ -68,6 +68,8 @@ Result<void> PidFile::write() {
   return {};
 }
 
+void PidFile::touch() const noexcept { (void)futimens(fd_.get(), nullptr); }
+
 std::optional<pid_t> PidFile::holder(const std::string& path) {
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd || flock(fd.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return std::nullopt;

@@ -28,6 +28,8 @@ class PidFile {
 
   /// Names this process in it.
   Result<void> write();
+  /// The time of its last change is now: whoever waits for a new process to be named sees that none will be.
+  void touch() const noexcept;
   /// It is the new master's now.
   void handOver() noexcept { fd_.reset(); }
   int fd() const noexcept { return fd_.get(); }

@@ -15,6 +15,7 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 namespace crossgate {
 
@@ -27,6 +28,23 @@ void closeAllBut(std::vector<int> keep) noexcept {
     from = static_cast<unsigned>(fd) + 1;
   }
   close_range(from, UINT_MAX, 0);
+}
+
+StartersDescriptors StartersDescriptors::note(std::vector<int> wanted) {
+  StartersDescriptors noted;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator it("/proc/self/fd", failed), end; !failed && it != end; it.increment(failed)) {
+    const int fd = std::atoi(it->path().filename().c_str());
+    if (fd > STDERR_FILENO && std::find(wanted.begin(), wanted.end(), fd) == wanted.end()) noted.fds_.push_back(fd);
+  }
+  // One was that of the folder.
+  std::erase_if(noted.fds_, [](int fd) { return fcntl(fd, F_GETFD) < 0; });
+  return noted;
+}
+
+void StartersDescriptors::close() noexcept {
+  for (const int fd : fds_) ::close(fd);
+  fds_.clear();
 }
 
 void ignoreMastersSignals() noexcept {

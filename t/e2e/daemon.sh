@@ -37,7 +37,7 @@ END
 
 # ---- the start ----------------------------------------------------------------------------------
 # A pipe that ends tells that nobody holds the terminal's descriptors any more.
-started=$(umask 077 && cd "$work" && crossgate 2>&1; echo "exit code $?")
+started=$(umask 077 && cd "$work" && crossgate 7</etc/hosts 2>&1; echo "exit code $?")
 equal "started in the background: exit code 0, nothing said, stdio let go" "exit code 0" "$started"
 check "the listeners stand by then" listens gateway 1080
 master=$(pid)
@@ -47,6 +47,7 @@ for process in $master $workers; do
   readlink "/proc/$process/fd/0" "/proc/$process/fd/1" "/proc/$process/fd/2"
 done | sort -u >"$work/stdio"
 equal "stdio of master and workers is /dev/null" /dev/null "$(cat "$work/stdio")"
+equal "what its starter had open besides is closed" "" "$(find "/proc/$master/fd" -lname /etc/hosts)"
 equal "the master leads a session of its own" "$master" "$(ps -o sid= -p "$master" | tr -d ' ')"
 equal "without a terminal" "?" "$(ps -o tty= -p "$master" | tr -d ' ')"
 equal "its folder is /" / "$(readlink "/proc/$master/cwd")"

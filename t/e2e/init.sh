@@ -96,6 +96,20 @@ for action in configtest reload force-reload restart try-restart upgrade; do
 done
 equal "a configuration with mistakes never stops what runs" "$before" "$(master)"
 check "which still serves" serves
+rm "$work/sbin/crossgate"
+cat >"$work/sbin/crossgate" <<END
+#!/bin/sh
+case "\$*" in *--check*) exit 0 ;; esac
+echo "not this time" >&2
+exit 1
+END
+chmod +x "$work/sbin/crossgate"
+begun=$SECONDS
+exits running upgrade 1
+within "an upgrade that fails is waited for no longer" 0 10 $((SECONDS - begun))
+matches "and says so" "the new program failed; process $before goes on" "$work/init.log"
+equal "it does" "$before" "$(master)"
+ln -sf "$(readlink -f "$crossgate")" "$work/sbin/crossgate"
 exits running stop 0
 exits stopped start 6
 rm "$conf"
