@@ -227,9 +227,10 @@ Fd closedPort(const Load& load, std::uint16_t& port) {
 }
 
 void reportMemory(Report& report, const State& state) {
-  report.add("pss_kb_early", static_cast<double>(state.early.pssKb),
-             "the server's PSS after a tenth of the relays");
-  report.add("pss_kb_end", static_cast<double>(state.late.pssKb), "and at the end, idle");
+  // Pages of files count as whoever else maps them comes and goes.
+  report.add("anonymous_kb_early", static_cast<double>(state.early.anonymousKb),
+             "the server's PSS without pages of files, after a tenth of the relays");
+  report.add("anonymous_kb_end", static_cast<double>(state.late.anonymousKb), "and at the end, idle");
   report.add("descriptors_early", state.early.descriptors, "its descriptors, with relays open");
   report.add("descriptors_end", state.late.descriptors, "and at the end, idle");
   report.add("processes_early", state.early.processes, "its processes");

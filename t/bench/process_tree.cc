@@ -95,6 +95,7 @@ Memory ProcessTree::memory() const {
   for (const pid_t pid : processes()) {
     const fs::path folder = folderOf(pid);
     sum.pssKb += field(folder / "smaps_rollup", "Pss:");
+    sum.anonymousKb += field(folder / "smaps_rollup", "Pss_Anon:");
     sum.pageTablesKb += field(folder / "status", "VmPTE:");
     sum.threads += static_cast<unsigned>(field(folder / "status", "Threads:"));
     sum.descriptors += entries(folder / "fd");

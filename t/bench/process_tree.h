@@ -15,6 +15,7 @@ namespace crossgate::bench {
 
 struct Memory {
   std::uint64_t pssKb = 0;         ///< proportional set size: shared pages counted by share
+  std::uint64_t anonymousKb = 0;   ///< of it, pages of no file
   std::uint64_t pageTablesKb = 0;  ///< VmPTE: kernel memory that PSS leaves out
   unsigned processes = 0;
   unsigned threads = 0;
