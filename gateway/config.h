@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The configuration: what crossgate.conf and the command line say, checked.
 //
-// One table (config.cc) has a row per option: its name, default, bounds, member and help.  The table
-// feeds Boost.Program_options, --help, --dump-config, the manual page and the tests.  Every error
-// names the file, the line and the key.
+// One table (option_table) has a row per option: its name, default, bounds, member and help.  The table
+// feeds Boost.Program_options, --help, --dump-config, the manual page and the tests.  What is here reads the file
+// by it, and checks what spans several options.  Every error names the file, the line and the key.
 #pragma once
 
 #include <chrono>
@@ -25,6 +25,7 @@
 #include "gateway/direct_datagrams.h"
 #include "gateway/gss_level.h"
 #include "gateway/log.h"
+#include "gateway/option_table.h"
 #include "gateway/relay.h"
 #include "gateway/route.h"
 #include "gateway/tls_config.h"
@@ -105,25 +106,6 @@ struct Config {
   LogConfig log;
   std::shared_ptr<const Secrets> secrets;  ///< what the files it names hold; see secrets.h
 };
-
-/// A value as it was given, and where.
-struct Given {
-  std::string value;
-  std::string place;  ///< "crossgate.conf:12" or "command line"
-};
-
-/// One row of the table.
-struct Option {
-  std::string name;                   ///< "workers.start"; "user" for one outside a section
-  std::string argument;               ///< what --help and the manual show for the value
-  std::vector<std::string> defaults;  ///< none: the option is off
-  bool repeats = false;
-  std::string help;
-  std::function<Result<void>(Config&, const Given&)> assign;
-  /// How the value is shown, where it holds a secret.
-  std::function<std::string(std::string_view)> shown = {};
-};
-const std::vector<Option>& optionTable();
 
 /// Every option with the values in force, in the order of the table.
 using EffectiveValues = std::map<std::string, std::vector<Given>>;

@@ -74,7 +74,7 @@ Result<void> takePidFile(const std::string& path, Master::Estate& estate) {
 }
 
 Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded, Master::Estate& estate,
-                  StartersDescriptors& starters) {
+                  std::vector<Fd>& starters) {
   if (!loaded.config.user.empty()) {
     if (const auto user = findSystemUser(loaded.config.user); !user) return user.error();
   }
@@ -98,7 +98,7 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
     auto detached = Daemon::detach();
     if (!detached) return detached.error();
     daemon.emplace(*std::move(detached));
-    starters.close();
+    starters.clear();
   }
   if (auto taken = takePidFile(loaded.config.pidFile, estate); !taken) return taken.error();
   const auto authHelper = [](HelperStart start) {
@@ -125,7 +125,7 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
   return master.run();
 }
 
-Result<int> run(int argc, char** argv, Master::Estate& estate, StartersDescriptors& starters) {
+Result<int> run(int argc, char** argv, Master::Estate& estate, std::vector<Fd>& starters) {
   if (argc > 1 && std::string_view(argv[1]) == "passwd") return runPasswdCommand({argv + 2, argv + argc});
   // What follows these words is theirs; the options before them choose the configuration.
   char** const command = std::find_if(argv + std::min(argc, 1), argv + argc, [](std::string_view word) {
@@ -171,7 +171,9 @@ int main(int argc, char** argv) {
   estate.predecessors = Predecessors::fromEnvironment();
   estate.sockets = InheritedSockets::fromEnvironment();
   try {
-    StartersDescriptors starters = StartersDescriptors::note(estate.sockets.descriptors());
+    // An upgrade's starter leaves nothing but what the estate has taken.
+    std::vector<Fd> starters;
+    if (!estate.predecessors.present()) starters = openDescriptorsBut(estate.sockets.descriptors());
     estate.program = Program::ofThisProcess(argc, argv);
     const auto code = run(argc, argv, estate, starters);
     return code ? *code : complain(code.error().detail, estate.predecessors);

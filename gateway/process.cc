@@ -30,21 +30,17 @@ void closeAllBut(std::vector<int> keep) noexcept {
   close_range(from, UINT_MAX, 0);
 }
 
-StartersDescriptors StartersDescriptors::note(std::vector<int> wanted) {
-  StartersDescriptors noted;
+std::vector<Fd> openDescriptorsBut(const std::vector<int>& wanted) {
+  std::vector<int> open;
   std::error_code failed;
-  for (std::filesystem::directory_iterator it("/proc/self/fd", failed), end; !failed && it != end; it.increment(failed)) {
-    const int fd = std::atoi(it->path().filename().c_str());
-    if (fd > STDERR_FILENO && std::find(wanted.begin(), wanted.end(), fd) == wanted.end()) noted.fds_.push_back(fd);
+  for (std::filesystem::directory_iterator it("/proc/self/fd", failed), end; !failed && it != end; it.increment(failed))
+    open.push_back(std::atoi(it->path().filename().c_str()));
+  std::vector<Fd> left;
+  for (const int fd : open) {
+    const bool ours = fd <= STDERR_FILENO || std::find(wanted.begin(), wanted.end(), fd) != wanted.end();
+    if (!ours && fcntl(fd, F_GETFD) >= 0) left.emplace_back(fd);  // the one that read the folder is closed again
   }
-  // One was that of the folder.
-  std::erase_if(noted.fds_, [](int fd) { return fcntl(fd, F_GETFD) < 0; });
-  return noted;
-}
-
-void StartersDescriptors::close() noexcept {
-  for (const int fd : fds_) ::close(fd);
-  fds_.clear();
+  return left;
 }
 
 void ignoreMastersSignals() noexcept {

@@ -15,15 +15,8 @@ namespace crossgate {
 /// Closes every descriptor but 0, 1, 2 and those named; no loop over numbers that were never opened.
 void closeAllBut(std::vector<int> keep) noexcept;
 
-/// What was open before this process opened anything, above 2 and but for `wanted`: its starter's.
-class StartersDescriptors {
- public:
-  static StartersDescriptors note(std::vector<int> wanted);
-  void close() noexcept;
-
- private:
-  std::vector<int> fds_;
-};
+/// What is open above 2, but for `wanted`: before this process has opened anything, what its starter left open.
+std::vector<Fd> openDescriptorsBut(const std::vector<int>& wanted);
 
 /// The master alone answers signals; a terminal or a service manager sends them to its children too.
 void ignoreMastersSignals() noexcept;
