@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -66,6 +67,12 @@ std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept {
 std::size_t descriptorLimit() noexcept {
   static const long limit = sysconf(_SC_OPEN_MAX);
   return limit > 0 ? static_cast<std::size_t>(limit) : 1024;
+}
+
+void waitOnesTurn() noexcept {
+  const sched_param parameters{};
+  // Another policy than the usual one is somebody's choice.
+  if (sched_getscheduler(0) == SCHED_OTHER) (void)sched_setscheduler(0, SCHED_BATCH, &parameters);
 }
 
 void describeEnd(Log::Line& line, int status) {

@@ -31,6 +31,9 @@ std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept;
 /// The limit of open descriptors that was in force at the first call.
 std::size_t descriptorLimit() noexcept;
 
+/// From now on this process goes on when its turn comes, and interrupts nobody because it has something to do.
+void waitOnesTurn() noexcept;
+
 /// Adds how a child ended, as waitpid(2) tells it: `signal=9 name=SIGKILL`, or `status=1`.
 void describeEnd(Log::Line& line, int status);
 

@@ -167,6 +167,8 @@ Result<void> confine(const WorkerStart& start) {
 
 void runWorker(WorkerStart start) {
   ignoreMastersSignals();
+  // Workers that interrupted each other, and the clients on this host, would spend their time on that.
+  waitOnesTurn();
   if (const auto confined = confine(start); !confined) {
     start.log.line(LogLevel::error)
         .field("event", "cannot drop privileges")
