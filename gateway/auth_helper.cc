@@ -59,7 +59,6 @@ class Helper {
           request(std::move(received.login)),
           reply(std::move(received.reply)),
           key(owner.hash_.ofLogin(request.user, request.password)),
-          user(owner.hash_.ofUser(request.user)),
           source(owner.hash_.ofSource(request.source)),
           turn(owner.loop_) {}
     ~Login() { wipe(request.password); }
@@ -69,7 +68,7 @@ class Helper {
     Helper& helper;
     LoginRequest request;
     Fd reply;
-    Digest key, user, source;
+    Digest key, source;
     Signal turn;
     Checker* checker = nullptr;  // while it is this login's turn
     std::chrono::milliseconds delay{0};
@@ -160,7 +159,7 @@ class Helper {
   }
 
   void noteFailure(Login& login) {
-    const auto outcome = failures_.note(login.source, login.user, Clock::now());
+    const auto outcome = failures_.note(login.source, hash_.ofUser(login.request.user), Clock::now());
     login.delay = outcome.delay;
     if (outcome.refusedFromNow) {
       log_.line(LogLevel::warning)

@@ -61,15 +61,16 @@ Task<Result<LoginVerdict>> LoginDesk::ask(const LoginRequest& login, Deadline de
     if (Clock::now() >= deadline) co_return Error{Failure::timedOut, "the auth helper takes no question"};
     co_await Sleep(loop_, in(queuePause));
   }
-  theirs.reset();  // so that the helper's end, or death, is the end of file
+  theirs.reset();           // so that the helper's end, or death, is the end of file
+  answer.blockedReading();  // nobody has had time to answer
   for (;;) {
+    if (co_await answer.readable(deadline) == Wake::timedOut) {
+      co_return Error{Failure::timedOut, "the auth helper gave no verdict in time"};
+    }
     const auto verdict = receiveVerdict(answer.fd());
     if (!verdict) co_return Error{Failure::general, "the auth helper: " + verdict.error().detail};
     if (verdict->has_value()) co_return **verdict;
     answer.blockedReading();
-    if (co_await answer.readable(deadline) == Wake::timedOut) {
-      co_return Error{Failure::timedOut, "the auth helper gave no verdict in time"};
-    }
   }
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/login_memory.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
@@ -21,24 +21,31 @@ std::size_t DigestHash::operator()(const Digest& digest) const noexcept {
 }
 
 KeyedHash::KeyedHash() {
-  if (RAND_bytes(key_.data(), static_cast<int>(key_.size())) != 1) throw std::runtime_error("no randomness");
+  const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr), &EVP_MAC_free);
+  if (hmac) context_.reset(EVP_MAC_CTX_new(hmac.get()));
+  char sha256[] = "SHA256";
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
+                                   OSSL_PARAM_construct_end()};
+  std::array<std::uint8_t, 32> key;
+  const bool made = context_ && RAND_bytes(key.data(), static_cast<int>(key.size())) == 1 &&
+                    EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1;
+  OPENSSL_cleanse(key.data(), key.size());
+  if (!made) throw std::runtime_error("no randomness, or no HMAC");
 }
-
-KeyedHash::~KeyedHash() { OPENSSL_cleanse(key_.data(), key_.size()); }
 
 // The length of the first part keeps ("ab", "c") and ("a", "bc") apart.
 Digest KeyedHash::digest(char kind, std::string_view first, std::string_view second) const {
-  std::string text{kind, static_cast<char>(first.size())};
-  text.reserve(2 + first.size() + second.size());
-  text += first;
-  text += second;
+  const std::uint8_t head[] = {static_cast<std::uint8_t>(kind), static_cast<std::uint8_t>(first.size())};
+  const auto add = [this](const void* octets, std::size_t size) {
+    return EVP_MAC_update(context_.get(), static_cast<const std::uint8_t*>(octets), size) == 1;
+  };
   Digest result;
-  unsigned length = 0;
-  const auto* made =
-      HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()),
-           reinterpret_cast<const unsigned char*>(text.data()), text.size(), result.data(), &length);
-  OPENSSL_cleanse(text.data(), text.size());
-  ensure(made != nullptr && length == result.size());
+  std::size_t length = 0;
+  // Without a key it begins again with the one it has.
+  const bool made = EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1 && add(head, sizeof head) &&
+                    add(first.data(), first.size()) && add(second.data(), second.size()) &&
+                    EVP_MAC_final(context_.get(), result.data(), &length, result.size()) == 1;
+  ensure(made && length == result.size());
   return result;
 }
 

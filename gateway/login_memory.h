@@ -5,10 +5,13 @@
 // helper and never leaves it.  Both tables have a fixed size; a full one forgets what is oldest.
 #pragma once
 
+#include <openssl/evp.h>
+
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,18 +29,19 @@ struct DigestHash {
 /// HMAC-SHA-256 under a random key.
 class KeyedHash {
  public:
-  KeyedHash();  ///< throws std::runtime_error when there is no randomness
-  KeyedHash(const KeyedHash&) = delete;
-  KeyedHash& operator=(const KeyedHash&) = delete;
-  ~KeyedHash();
+  KeyedHash();  ///< throws std::runtime_error when there is no randomness, or no HMAC
   Digest ofLogin(const std::string& user, const std::string& password) const;
   Digest ofUser(const std::string& user) const;
   /// Of an IPv4 address, or of the /64 of an IPv6 one.
   Digest ofSource(const IpAddress& source) const;
 
  private:
+  struct ContextDeleter {
+    void operator()(EVP_MAC_CTX* context) const noexcept { EVP_MAC_CTX_free(context); }
+  };
   Digest digest(char kind, std::string_view first, std::string_view second) const;
-  std::array<std::uint8_t, 32> key_;
+
+  std::unique_ptr<EVP_MAC_CTX, ContextDeleter> context_;  // has the key; made once, which costs most
 };
 
 /// A map from digests to a number and a time, bounded, which forgets what was touched longest ago.
