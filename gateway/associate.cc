@@ -10,11 +10,6 @@ namespace {
 
 constexpr std::size_t fragmentAt = 2;
 
-SendBatch& sendBatch() {
-  static SendBatch batch;
-  return batch;
-}
-
 // Nothing that comes over the TCP connection has a meaning; only its end has.
 Task<void> connectionEnds(Stream& connection, Inbox& inbox) {
   for (;;) {

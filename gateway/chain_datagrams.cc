@@ -9,11 +9,6 @@ namespace {
 constexpr std::size_t maxVerdicts = 4096;
 constexpr std::size_t keyAt = 3;  // behind RSV and FRAG
 
-SendBatch& sendBatch() {
-  static SendBatch batch;
-  return batch;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ChainDatagrams>> ChainDatagrams::open(EventLoop& loop, std::vector<Held> held,

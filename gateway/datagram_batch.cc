@@ -134,4 +134,9 @@ ReceiveBatch& receiveBatch() noexcept {
   return batch;
 }
 
+SendBatch& sendBatch() noexcept {
+  static SendBatch batch;
+  return batch;
+}
+
 }  // namespace crossgate

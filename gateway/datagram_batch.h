@@ -87,8 +87,9 @@ class SendBatch {
   bool segmentation_ = true;  // until the kernel, or the interface behind a socket, says that it can't
 };
 
-/// The worker's own.
+/// The worker's own.  What is sent by its sendBatch() is flushed in the same call.
 ReceiveBatch& receiveBatch() noexcept;
+SendBatch& sendBatch() noexcept;
 
 /// For ever: waits for datagrams, and tells `take` how many receiveBatch() holds.
 template <class Take>
@@ -96,15 +97,14 @@ Task<void> receiveBatches(Socket& socket, Take take) {
   // After so many batches without a wait the other relays of the worker have their turn.
   constexpr unsigned batchesInARow = 8;
   for (unsigned inARow = 0;; ++inARow) {
-    const std::size_t count = receiveBatch().receive(socket);
-    if (count > 0) take(count);
-    if (count == 0) {
+    if (!socket.mayRead()) {
       co_await socket.readable(never);
       inARow = 0;
     } else if (inARow >= batchesInARow) {
       co_await Sleep(socket.loop(), Clock::now());
       inARow = 0;
     }
+    if (const std::size_t count = receiveBatch().receive(socket); count > 0) take(count);
   }
 }
 
