@@ -5,6 +5,7 @@
 #include <map>
 
 #include "socksify/ask_gateway.h"
+#include "socksify/connect.h"
 #include "socksify/fd_hints.h"
 #include "socksify/real.h"
 #include "socksify/socket_table.h"
@@ -38,11 +39,7 @@ Result<Endpoint> relayOf(const socks5::Reply& reply, const HiddenSocket& control
   return Endpoint{peer->address, reply.bound.port};
 }
 
-bool isDatagram(int fd) noexcept {
-  int type = 0;
-  socklen_t length = sizeof type;
-  return real().getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
-}
+bool isDatagram(int fd) noexcept { return socketOption(fd, SO_TYPE) == SOCK_DGRAM; }
 
 }  // namespace
 
