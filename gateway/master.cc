@@ -14,12 +14,15 @@
 namespace crossgate {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::array handledSignals{SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD};
 // Clients taken in one round, so that signals and other listeners have their turn.
 constexpr int acceptsAtOnce = 64;
+// Where clients come this close behind each other, more are on their way.
+constexpr microseconds closeBehind{500};
 constexpr milliseconds shortagePause{100};
 constexpr seconds complaintInterval{10};
 constexpr seconds endPatience{2};
@@ -91,6 +94,12 @@ bool Master::mayEnd() const {
 
 void Master::onClients(Listener& listener, std::uint16_t index) {
   Pool& pool = current();
+  // Clients that come while the workers have their turn are taken and handed over with this one, at one
+  // price.  With a relay each, too many workers wait to run, and each needs a message of its own.
+  const auto now = Clock::now();
+  const bool crowd = now - lastClients_ < closeBehind && pool.config().workers.relays > 1;
+  lastClients_ = now;
+  if (crowd) letOthersRun();
   pool.collect();
   for (int i = 0; i < acceptsAtOnce; ++i) {
     if (!pool.hasRoom()) {
@@ -116,6 +125,7 @@ void Master::onClients(Listener& listener, std::uint16_t index) {
   }
   pool.flush();
   pool.maintain();
+  if (crowd) letOthersRun();
 }
 
 void Master::admit(Accepted accepted, std::uint16_t listener) {

@@ -111,6 +111,7 @@ class Master {
   bool accepting_ = false;
   Deadline endAt_ = never;   // when a drain becomes an end
   Deadline killAt_ = never;  // when an end becomes a kill
+  Deadline lastClients_{};   // when onClients() was last called
   Deadline quietUntil_{};    // the complaints of accept() come once a while
   std::uint64_t refused_ = 0;
 };

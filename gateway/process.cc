@@ -75,6 +75,8 @@ void waitOnesTurn() noexcept {
   if (sched_getscheduler(0) == SCHED_OTHER) (void)sched_setscheduler(0, SCHED_BATCH, &parameters);
 }
 
+void letOthersRun() noexcept { (void)sched_yield(); }
+
 void describeEnd(Log::Line& line, int status) {
   if (WIFSIGNALED(status)) {
     line.field("signal", static_cast<std::uint64_t>(WTERMSIG(status)));

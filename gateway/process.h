@@ -34,6 +34,9 @@ std::size_t descriptorLimit() noexcept;
 /// From now on this process goes on when its turn comes, and interrupts nobody because it has something to do.
 void waitOnesTurn() noexcept;
 
+/// Everybody else who is ready to run on this processor has a turn; returns at once where nobody is.
+void letOthersRun() noexcept;
+
 /// Adds how a child ended, as waitpid(2) tells it: `signal=9 name=SIGKILL`, or `status=1`.
 void describeEnd(Log::Line& line, int status);
 
