@@ -25,16 +25,17 @@ void account(const Log& log, const RelayRecord& record) {
   line.field("relay", record.id).field("client", record.client.unmapped().toString());
   if (!record.who.user.empty()) line.field("user", record.who.user);
   if (record.who.method != socks5::Method::none) line.field("auth", toString(record.who.method));
-  if (!record.tls.empty()) line.field("tls", record.tls);
-  if (!record.gss.empty()) line.field("gssapi", record.gss);
+  if (record.tls != nullptr) line.field("tls", record.tls);
+  if (record.gss != nullptr) line.field("gssapi", record.gss);
   if (record.command) line.field("command", toString(*record.command));
   if (record.destination) line.field("to", record.destination->toString());
   if (record.address) line.field("address", record.address->toString());
   line.field("route", record.route).field("result", record.result);
-  const std::string& reason = record.reason.empty() ? record.datagrams.refusal : record.reason;
+  const bool refused = record.reason.empty() && record.datagrams != nullptr;
+  const std::string& reason = refused ? record.datagrams->refusal : record.reason;
   if (!reason.empty()) line.field("reason", reason);
-  if (record.command == Command::udp) {
-    addDatagrams(line, record.datagrams);
+  if (record.datagrams != nullptr) {
+    addDatagrams(line, *record.datagrams);
   } else {
     addTraffic(line, record.traffic);
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -21,16 +22,16 @@ struct RelayRecord {
   std::string id;
   Endpoint client;
   Identity who;
-  std::string tls;  ///< the version, when the client came by TLS
-  std::string gss;  ///< the protection, when the client authenticated by GSSAPI
+  const char* tls = nullptr;  ///< the version, when the client came by TLS
+  const char* gss = nullptr;  ///< the protection, when the client authenticated by GSSAPI
   std::optional<Command> command;
   std::optional<Destination> destination;  ///< as it was asked for
   std::optional<Endpoint> address;         ///< the address that was reached
   std::string route = "direct";
-  std::string result = "unfinished";
+  const char* result = "unfinished";
   std::string reason;  ///< the detail of a failure
   Traffic traffic;
-  DatagramCounts datagrams;  ///< of a UDP ASSOCIATE
+  std::unique_ptr<DatagramCounts> datagrams;  ///< of a UDP ASSOCIATE that was permitted
   std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
 
   void failed(const Error& error) {

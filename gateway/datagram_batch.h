@@ -101,7 +101,7 @@ Task<void> receiveBatches(Socket& socket, Take take) {
       co_await socket.readable(never);
       inARow = 0;
     } else if (inARow >= batchesInARow) {
-      co_await Sleep(socket.loop(), Clock::now());
+      co_await NextTurn(socket.loop());
       inARow = 0;
     }
     if (const std::size_t count = receiveBatch().receive(socket); count > 0) take(count);

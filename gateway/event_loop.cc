@@ -13,20 +13,44 @@ timeval untilDeadline(Deadline deadline) noexcept {
   return {left.count() / 1'000'000, left.count() % 1'000'000};
 }
 
-}  // namespace
-
-EventLoop::EventLoop() {
+event_base* newBase() {
+  event_base* base = nullptr;
   event_config* config = event_config_new();
   if (config != nullptr) {
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_O1);
-    base_.reset(event_base_new_with_config(config));
+    base = event_base_new_with_config(config);
     event_config_free(config);
   }
-  if (!base_) throw std::runtime_error("libevent has no epoll loop for us");
+  if (base == nullptr) throw std::runtime_error("libevent has no epoll loop for us");
+  return base;
 }
 
+}  // namespace
+
+EventLoop::EventLoop() : base_(newBase()), nextTurn_(*this, -1, 0, &EventLoop::onNextTurn, this) {}
+
 void EventLoop::turn() { event_base_loop(base_.get(), EVLOOP_ONCE); }
+
+// Those who come to rest meanwhile have waited for nobody yet.
+void EventLoop::onNextTurn(evutil_socket_t, short, void* self) noexcept {
+  auto* loop = static_cast<EventLoop*>(self);
+  for (auto left = loop->resting_.size(); left > 0 && !loop->resting_.empty(); --left) {
+    const auto rested = loop->resting_.front();
+    loop->resting_.pop_front();
+    rested.resume();
+  }
+  if (!loop->resting_.empty()) loop->nextTurn_.addUntil(Clock::now());
+}
+
+NextTurn::~NextTurn() {
+  if (place_) loop_.resting_.erase(*place_);
+}
+
+void NextTurn::await_suspend(std::coroutine_handle<> awaiting) {
+  if (loop_.resting_.empty()) loop_.nextTurn_.addUntil(Clock::now());
+  place_ = loop_.resting_.insert(loop_.resting_.end(), awaiting);
+}
 
 Event::Event(EventLoop& loop, int fd, short what, Callback callback, void* context) noexcept {
   event_assign(&event_, loop.base(), fd, what, callback, context);

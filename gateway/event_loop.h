@@ -13,7 +13,9 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
+#include <list>
 #include <memory>
+#include <optional>
 
 #include "lib/fd.h"
 
@@ -30,17 +32,7 @@ struct EventBaseDeleter {
   void operator()(event_base* base) const noexcept { event_base_free(base); }
 };
 
-/// One libevent loop.
-class EventLoop {
- public:
-  EventLoop();  ///< throws std::runtime_error when libevent can't give a loop
-  event_base* base() const noexcept { return base_.get(); }
-  /// Handles what is due, waiting for it if nothing is.
-  void turn();
-
- private:
-  std::unique_ptr<event_base, EventBaseDeleter> base_;
-};
+class EventLoop;
 
 /// An event that is deleted with its owner.  `callback` is called with `context`.
 class Event {
@@ -59,6 +51,39 @@ class Event {
 
  private:
   event event_;
+};
+
+/// One libevent loop.
+class EventLoop {
+ public:
+  EventLoop();  ///< throws std::runtime_error when libevent can't give a loop
+  event_base* base() const noexcept { return base_.get(); }
+  /// Handles what is due, waiting for it if nothing is.
+  void turn();
+
+ private:
+  friend class NextTurn;
+  static void onNextTurn(evutil_socket_t, short what, void* self) noexcept;
+
+  std::unique_ptr<event_base, EventBaseDeleter> base_;
+  Event nextTurn_;
+  std::list<std::coroutine_handle<>> resting_;  // those who go on when nextTurn_ comes
+};
+
+/// Waits until all else that is due has had its turn.
+class [[nodiscard]] NextTurn {
+ public:
+  explicit NextTurn(EventLoop& loop) noexcept : loop_(loop) {}
+  NextTurn(const NextTurn&) = delete;
+  NextTurn& operator=(const NextTurn&) = delete;
+  ~NextTurn();
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> awaiting);
+  void await_resume() noexcept { place_.reset(); }
+
+ private:
+  EventLoop& loop_;
+  std::optional<std::list<std::coroutine_handle<>>::iterator> place_;
 };
 
 /// A non-blocking descriptor of one coroutine, or of one reader and one writer.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "gateway/file_pages.h"
 #include "gateway/process.h"
 
 namespace crossgate {
@@ -281,6 +282,7 @@ void Master::reload() {
   heapGaps_.open();
   if (const auto reloaded = tryReload(); !reloaded) {
     heapGaps_.fill();
+  releaseFilePages();
     log()
         .line(LogLevel::error)
         .field("event", "reload failed, the old configuration stays")
@@ -386,6 +388,7 @@ pid_t Master::forkChild(std::vector<int> keep, const std::function<void()>& life
 
 void Master::forkWorkers() {
   heapGaps_.fill();
+  releaseFilePages();
   const unsigned wanted = current().config().workers.start;
   for (unsigned forked = 0; forked < wanted; forked += 8) current().maintain();
 }

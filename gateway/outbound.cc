@@ -26,7 +26,7 @@ Outbound::Outbound(Services& services, const Authorization& asked, Passenger pas
                  : services.config.routes.find(asked.subject, asked.command, asked.destination)) {
   const bool answeredHere = route_ != nullptr && route_->resolveHere && asked.command == Command::resolve;
   if (route_ == nullptr || route_->isDirect() || answeredHere) return;
-  chain_.emplace(chainSetting(std::move(passenger)), *route_);
+  chain_ = std::make_unique<Chain>(chainSetting(std::move(passenger)), *route_);
 }
 
 ChainSetting Outbound::chainSetting(Passenger passenger) {

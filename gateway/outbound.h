@@ -54,7 +54,7 @@ class Outbound {
   Services& services_;
   const Authorization& asked_;
   const Route* route_;
-  std::optional<Chain> chain_;
+  std::unique_ptr<Chain> chain_;
 };
 
 }  // namespace crossgate

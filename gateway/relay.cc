@@ -48,36 +48,60 @@ class Pump {
   PumpEnd end() const noexcept { return end_; }
 
  private:
+  // What the pump waits for before it goes on: a side, or null for the turn of others.
+  struct Pause {
+    Stream* side = nullptr;
+    Io::State wanted = Io::State::wantRead;
+  };
+
   Task<void> run() {
+    for (;;) {
+      const Pause pause = advance();
+      if (end_ != PumpEnd::running) co_return;
+      if (pause.side != nullptr) {
+        co_await waitFor(*pause.side, pause.wanted, never);
+      } else {
+        co_await NextTurn(from_.socket().loop());
+      }
+      inARow_ = 0;
+    }
+  }
+
+  // Moves octets until it has to pause, or until the direction has ended.
+  Pause advance() {
     while (end_ == PumpEnd::running) {
       if (holdsOctets()) {
         const Io io = push();
         if (io.state == Io::State::failed) end_ = PumpEnd::writeFailed;
         if (!wantsToWait(io)) continue;
         keepHeld();
-        co_await waitFor(to_, io.state, never);
-      } else {
-        const Io io = pull();
-        if (io.state == Io::State::failed) end_ = PumpEnd::readFailed;
-        if (io.state == Io::State::closed) break;
-        if (wantsToWait(io)) {
-          pipe_.giveBack();
-          co_await waitFor(from_, io.state, never);
-          inARow_ = 0;
-        } else if (inARow_ >= turnSize && end_ == PumpEnd::running) {
-          if (!bulk_) keepHeld();
-          co_await Sleep(from_.socket().loop(), Clock::now());
-          inARow_ = 0;
-        }
+        return {&to_, io.state};
+      }
+      if (sourceEnded_) {
+        const Io io = passEndOn();
+        if (wantsToWait(io)) return {&to_, io.state};
+        end_ = PumpEnd::finished;
+        continue;
+      }
+      const Io io = pull();
+      if (io.state == Io::State::failed) end_ = PumpEnd::readFailed;
+      if (io.state == Io::State::closed) sourceEnded_ = true;
+      if (wantsToWait(io)) {
+        pipe_.giveBack();
+        return {&from_, io.state};
+      }
+      if (inARow_ >= turnSize) {
+        if (!bulk_) keepHeld();
+        return {};
       }
     }
-    if (end_ != PumpEnd::running) co_return;
-    // The end of the direction goes on to the other side; where that has ended too, and there is
-    // nothing above TCP, the close that follows says the same.
-    if (opposite_->end() != PumpEnd::finished || !to_.isPlain()) {
-      for (Io io = to_.finish(); wantsToWait(io); io = to_.finish()) co_await waitFor(to_, io.state, never);
-    }
-    end_ = PumpEnd::finished;
+    return {};
+  }
+
+  // Where the other side has ended too, and there is nothing above TCP, the close that follows says the same.
+  Io passEndOn() {
+    if (opposite_->end() == PumpEnd::finished && to_.isPlain()) return {Io::State::done, 0, 0};
+    return to_.finish();
   }
 
   bool holdsOctets() const noexcept { return !held_.empty() || pipe_.held > 0; }
@@ -155,6 +179,7 @@ class Pump {
   Pipe pipe_;
   std::size_t inARow_ = 0;  // octets since the last wait
   PumpEnd end_ = PumpEnd::running;
+  bool sourceEnded_ = false;
   bool bulk_ = false;
   Task<void> task_;  // dies first: it uses all of the above
 };

@@ -46,7 +46,14 @@ Task<void> Session::run() {
   Result<void> outcome = co_await begin();
   if (outcome) outcome = judge();
   if (outcome) outcome = co_await serve();
-  if (!outcome) co_await refuse(outcome.error());
+  if (!outcome) {
+    co_await refuse(outcome.error());
+  } else if (destination_) {
+    record_.result = "relaying";
+    const RelayEnd end = co_await relay(services_.pipes, *client_, *destination_, inbox_,
+                                        services_.config.timeouts.relay, record_.traffic);
+    record_.result = toString(end);
+  }
 }
 
 // The conversation up to the request.
@@ -119,7 +126,7 @@ Task<Result<void>> Session::secure(Deadline deadline) {
 
 // Who the client is, by the first method that both sides know.
 Task<Result<void>> Session::identify(Deadline deadline) {
-  const auto offered = offeredMethods(services_.config.auth.methods, record_.client, !record_.tls.empty());
+  const auto offered = offeredMethods(services_.config.auth.methods, record_.client, record_.tls != nullptr);
   if (request_.version == SocksVersion::socks4) {
     if (std::find(offered.begin(), offered.end(), socks5::Method::none) != offered.end())
       co_return Result<void>{};
@@ -149,7 +156,7 @@ Task<Result<void>> Session::identifyByGss(Deadline deadline) {
 
 // TLS protects the conversation, and would not protect the datagrams that belong to it.
 Result<void> Session::checkUdp() const {
-  const bool bare = request_.command == Command::udp && !record_.tls.empty() && !client_->datagrams();
+  const bool bare = request_.command == Command::udp && record_.tls != nullptr && !client_->datagrams();
   if (!bare || services_.config.tls.udp) return {};
   return Error{Failure::denied, "UDP ASSOCIATE inside TLS, whose datagrams would not be protected (tls.udp)"};
 }
@@ -159,7 +166,7 @@ Result<void> Session::judge() {
   if (auto safe = checkUdp(); !safe) return safe;
   asked_.emplace(Authorization{services_.config.access,
                                services_.ownAddresses,
-                               {record_.client, record_.who.user, record_.who.method, !record_.tls.empty()},
+                               {record_.client, record_.who.user, record_.who.method, record_.tls != nullptr},
                                request_.command,
                                request_.destination,
                                claims_,
@@ -187,7 +194,8 @@ Task<Result<void>> Session::connect() {
   auto server = co_await unlessPeerLeaves(*client_, inbox_,
                                           outbound_->connect(in(services_.config.timeouts.connect)));
   if (!server) co_return server.error();
-  co_return co_await relayWith(*server, server->local);
+  const Endpoint local = server->local;
+  co_return co_await join(*std::move(server), local);
 }
 
 Task<Result<void>> Session::bind() {
@@ -202,7 +210,8 @@ Task<Result<void>> Session::bind() {
   auto peer = co_await unlessPeerLeaves(*client_, inbox_, (*rendezvous)->peer(in(config.bind.timeout)));
   if (!peer) co_return peer.error();
   rendezvous->reset();
-  co_return co_await relayWith(*peer, peer->peer);
+  const Endpoint from = peer->peer;
+  co_return co_await join(*std::move(peer), from);
 }
 
 // A BIND that strangers knock at a lot must not fill the log.
@@ -215,19 +224,17 @@ void Session::logStranger(const Endpoint& from) {
       .field("peer", from.toString());
 }
 
-// Tells success and relays until the end.
-Task<Result<void>> Session::relayWith(Connection& server, Endpoint bound) {
+// Tells success; what is left to do is to relay.
+Task<Result<void>> Session::join(Connection server, Endpoint bound) {
   record_.address = server.peer;
-  if (auto told = co_await tell({bound.address.unmapped(), bound.port}); !told) co_return told;
-  record_.result = "relaying";
-  record_.result = toString(co_await relay(services_.pipes, *client_, *server.stream, inbox_,
-                                           services_.config.timeouts.relay, record_.traffic));
-  co_return Result<void>{};
+  destination_ = std::move(server.stream);
+  return tell({bound.address.unmapped(), bound.port});
 }
 
 Task<Result<void>> Session::associate() {
   const IpAddress local = localEndpoint(client_->socket().fd()).value_or(Endpoint{}).address.unmapped();
-  DatagramCounts& counts = record_.datagrams;
+  record_.datagrams = std::make_unique<DatagramCounts>();
+  DatagramCounts& counts = *record_.datagrams;
   auto association = Association::open(services_.loop, services_.config.associate, local,
                                        record_.client.address, request_.destination, listener_.owner, counts);
   if (!association) co_return association.error();

@@ -42,7 +42,7 @@ class Session {
   Task<Result<void>> bind();
   Task<Result<void>> associate();
   Task<Result<void>> resolveName();
-  Task<Result<void>> relayWith(Connection& server, Endpoint bound);
+  Task<Result<void>> join(Connection server, Endpoint bound);
   Task<Result<void>> tell(Destination bound);
   void logStranger(const Endpoint& from);
   Task<void> refuse(Error error);
@@ -51,6 +51,7 @@ class Session {
   Services& services_;
   const ListenerConfig& listener_;
   std::unique_ptr<Stream> client_;
+  std::unique_ptr<Stream> destination_;  // of a CONNECT or BIND that came to something
   Inbox inbox_;
   ClientRequest request_;
   bool owesReply_ = false;  // the client waits for the outcome of its request

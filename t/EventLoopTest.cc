@@ -23,6 +23,8 @@ class EventLoopTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aWokenReaderMayDestroyTheSocket);
   CPPUNIT_TEST(aSignalIsKeptForTheNextWait);
   CPPUNIT_TEST(aSignalEndsAtItsDeadline);
+  CPPUNIT_TEST(whoRestsGoesOnAfterTheOthers);
+  CPPUNIT_TEST(whoIsDestroyedRestingIsForgotten);
   CPPUNIT_TEST_SUITE_END();
 
   EventLoop loop_;
@@ -52,6 +54,18 @@ class EventLoopTest : public CppUnit::TestFixture {
     co_await socket.readable(never);
   }
   static Task<Wake> waiting(Signal& signal, Deadline deadline) { co_return co_await signal.wait(deadline); }
+  static Task<void> resting(EventLoop& loop, std::string& order, char name, int times) {
+    for (int i = 0; i < times; ++i) {
+      order += name;
+      co_await NextTurn(loop);
+    }
+  }
+  // Destroys another that rests, as a relay that ends destroys its pumps.
+  static Task<void> destroying(EventLoop& loop, std::string& order, Task<void>& other) {
+    co_await NextTurn(loop);
+    order += 'd';
+    other.cancel();
+  }
   static void ignore(void*) noexcept {}
 
  public:
@@ -128,6 +142,31 @@ class EventLoopTest : public CppUnit::TestFixture {
   void aSignalEndsAtItsDeadline() {
     Signal signal(loop_);
     CPPUNIT_ASSERT(test::run(loop_, waiting(signal, in(10ms))) == Wake::timedOut);
+  }
+  void whoRestsGoesOnAfterTheOthers() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    std::string order;
+    Task<void> a = resting(loop_, order, 'a', 1000);
+    a.start(&ignore, nullptr);
+    Task<void> b = resting(loop_, order, 'b', 3);
+    b.start(&ignore, nullptr);
+    test::sendText(ours, "x");
+    CPPUNIT_ASSERT(test::run(loop_, readableOf(socket, in(5s))) == Wake::ready);
+    CPPUNIT_ASSERT_MESSAGE("resting held up the socket", !a.done());
+    while (!b.done()) loop_.turn();
+    CPPUNIT_ASSERT_EQUAL(std::string("ababab"), order.substr(0, 6));
+    while (!a.done()) loop_.turn();
+  }
+  void whoIsDestroyedRestingIsForgotten() {
+    std::string order;
+    Task<void> victim = resting(loop_, order, 'v', 3);
+    Task<void> destroyer = destroying(loop_, order, victim);
+    destroyer.start(&ignore, nullptr);
+    victim.start(&ignore, nullptr);
+    Task<void> last = resting(loop_, order, 'l', 2);
+    test::runUntilDone(loop_, last);
+    CPPUNIT_ASSERT_EQUAL(std::string("vldl"), order);
   }
 };
 CPPUNIT_TEST_SUITE_REGISTRATION(EventLoopTest);

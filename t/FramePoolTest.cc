@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gateway/frame_pool and gateway/heap_gaps: where memory comes from.
+// gateway/frame_pool, gateway/heap_gaps and gateway/file_pages: where memory comes from.
 #include "gateway/frame_pool.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "gateway/file_pages.h"
 #include "gateway/heap_gaps.h"
 
 namespace crossgate {
@@ -26,7 +29,23 @@ class FramePoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aBlockServesTheNextOfItsSize);
   CPPUNIT_TEST(everySizeIsWhole);
   CPPUNIT_TEST(whatIsAllocatedBehindFilledGapsStandsTogether);
+  CPPUNIT_TEST(pagesOfFilesAreGivenBackAndComeAgain);
   CPPUNIT_TEST_SUITE_END();
+
+  // KiB of code that this process has in memory.
+  static unsigned long residentCode() {
+    std::ifstream smaps("/proc/self/smaps");
+    unsigned long sum = 0;
+    bool code = false;
+    for (std::string line; std::getline(smaps, line);) {
+      std::istringstream words(line);
+      std::string first, second;
+      words >> first >> second;
+      if (first.back() != ':') code = second == "r-xp";
+      if (first == "Rss:" && code) sum += std::stoul(second);
+    }
+    return sum;
+  }
 
  public:
   void aBlockServesTheNextOfItsSize() {
@@ -74,6 +93,15 @@ class FramePoolTest : public CppUnit::TestFixture {
     if (pooled) CPPUNIT_ASSERT((*high)->data() - (*low)->data() < together);
     gaps.open();
     gaps.fill();
+  }
+
+  void pagesOfFilesAreGivenBackAndComeAgain() {
+    const unsigned long before = residentCode();
+    releaseFilePages();
+    const unsigned long after = residentCode();
+    CPPUNIT_ASSERT_MESSAGE(std::to_string(before) + " kB before, " + std::to_string(after) + " after",
+                           after > 0 && after < before * 3 / 4);
+    everySizeIsWhole();
   }
 };
 
