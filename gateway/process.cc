@@ -69,12 +69,6 @@ std::size_t descriptorLimit() noexcept {
   return limit > 0 ? static_cast<std::size_t>(limit) : 1024;
 }
 
-void waitOnesTurn() noexcept {
-  const sched_param parameters{};
-  // Another policy than the usual one is somebody's choice.
-  if (sched_getscheduler(0) == SCHED_OTHER) (void)sched_setscheduler(0, SCHED_BATCH, &parameters);
-}
-
 void letOthersRun() noexcept { (void)sched_yield(); }
 
 void describeEnd(Log::Line& line, int status) {

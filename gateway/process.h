@@ -31,9 +31,6 @@ std::size_t raiseDescriptorLimit(std::size_t wanted) noexcept;
 /// The limit of open descriptors that was in force at the first call.
 std::size_t descriptorLimit() noexcept;
 
-/// From now on this process goes on when its turn comes, and interrupts nobody because it has something to do.
-void waitOnesTurn() noexcept;
-
 /// Everybody else who is ready to run on this processor has a turn; returns at once where nobody is.
 void letOthersRun() noexcept;
 

@@ -36,6 +36,8 @@ class Worker {
 
   void run() {
     while (!(noMore_ && sessions_.empty())) {
+      // What comes for this worker while others have their turn is done in one turn of its own.
+      letOthersRun();
       loop_.turn();
       bury();
     }
@@ -167,8 +169,6 @@ Result<void> confine(const WorkerStart& start) {
 
 void runWorker(WorkerStart start) {
   ignoreMastersSignals();
-  // Workers that interrupted each other, and the clients on this host, would spend their time on that.
-  waitOnesTurn();
   if (const auto confined = confine(start); !confined) {
     start.log.line(LogLevel::error)
         .field("event", "cannot drop privileges")

@@ -44,13 +44,6 @@ spare_are() { # LOW HIGH
   [ "$1" -le $spare ] && [ $spare -le "$2" ]
 }
 
-policies() { # SCHED_OTHER is 0, SCHED_BATCH 3
-  local pid
-  for pid in "$@"; do cut -d ' ' -f 41 "/proc/$pid/stat"; done | sort -u
-}
-# shellcheck disable=SC2046 # one word each
-equal "workers interrupt nobody" 3 "$(policies $(children "$master"))"
-equal "the master does" 0 "$(policies "$master")"
 equal "20 relays opened" 20 "$(relays client4 open 20)"
 check "each has a worker of its own" wait_until 3 busy_are 20
 check "and spare workers wait beside them" wait_until 3 spare_are 2 6
