@@ -281,8 +281,7 @@ void Master::reload() {
   pauseAccepting(false);
   heapGaps_.open();
   if (const auto reloaded = tryReload(); !reloaded) {
-    heapGaps_.fill();
-  releaseFilePages();
+    tidyMemory();
     log()
         .line(LogLevel::error)
         .field("event", "reload failed, the old configuration stays")
@@ -386,9 +385,14 @@ pid_t Master::forkChild(std::vector<int> keep, const std::function<void()>& life
   _exit(0);
 }
 
-void Master::forkWorkers() {
+// After a configuration has been read: what is forked now starts with little of its own.
+void Master::tidyMemory() {
   heapGaps_.fill();
   releaseFilePages();
+}
+
+void Master::forkWorkers() {
+  tidyMemory();
   const unsigned wanted = current().config().workers.start;
   for (unsigned forked = 0; forked < wanted; forked += 8) current().maintain();
 }
