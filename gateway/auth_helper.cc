@@ -46,6 +46,7 @@ class Helper {
 
   void run() {
     while (!(ending_ && logins_.empty())) {
+      letOthersRun();  // as the workers do: they ask meanwhile, and several are answered in one turn
       loop_.turn();
       ended_.clear();
     }
