@@ -50,7 +50,7 @@ Result<void> Master::start(Config config, Log log) {
 
   pools_.push_front(makePool(std::move(config), std::move(log)));
   // From before the first look at the addresses, so that none comes unnoticed.
-  auto interfaces = InterfaceWatch::start(loop_, [this] { listeners_.refresh(this->log()); });
+  auto interfaces = InterfaceWatch::start(loop_, [this] { refreshListeners(); });
   if (interfaces) interfaces_ = *std::move(interfaces);
   if (auto opened = listeners_.adopt(current().config().listeners, this->log(), std::move(estate_.sockets));
       !opened) {
@@ -181,7 +181,7 @@ void Master::onTick() {
     pool->flush();
   }
   for (auto& pool : pools_) pool->maintain();
-  if (listeners_.waiting() != 0) listeners_.refresh(log());
+  if (listeners_.waiting() != 0) refreshListeners();
   tellStatus();
   // A pool that had no worker may have one again.
   if (!accepting_ && current().hasRoom()) resumeAccepting();
@@ -312,6 +312,11 @@ Result<void> Master::tryReload() {
   return {};
 }
 
+// A successor that is starting has been given the sockets there were; one opened now would stand in its way.
+void Master::refreshListeners() {
+  if (!successor_.starting()) listeners_.refresh(log());
+}
+
 // ---- upgrade --------------------------------------------------------------------------------------
 
 void Master::upgrade() {
@@ -328,6 +333,7 @@ void Master::upgrade() {
 void Master::onSuccessorFailed(const std::string& reason) {
   log().line(LogLevel::error).field("event", "upgrade failed, the old program stays").field("reason", reason);
   if (estate_.pidFile) estate_.pidFile->touch();
+  listeners_.refresh(log());
   manager_.ready();
 }
 

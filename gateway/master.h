@@ -82,6 +82,7 @@ class Master {
   void refuse(const Accepted& accepted);
 
   std::unique_ptr<Pool> makePool(Config config, Log log);
+  void refreshListeners();
   void tidyMemory();
   void forkWorkers();
   Pool& current() { return *pools_.front(); }
