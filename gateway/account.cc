@@ -31,11 +31,12 @@ void account(const Log& log, const RelayRecord& record) {
   if (record.destination) line.field("to", record.destination->toString());
   if (record.address) line.field("address", record.address->toString());
   line.field("route", record.route).field("result", record.result);
-  const bool refused = record.reason.empty() && record.datagrams != nullptr;
-  const std::string& reason = refused ? record.datagrams->refusal : record.reason;
+  static const DatagramCounts none;
+  const DatagramCounts& datagrams = record.datagrams ? *record.datagrams : none;
+  const std::string& reason = record.reason.empty() ? datagrams.refusal : record.reason;
   if (!reason.empty()) line.field("reason", reason);
-  if (record.datagrams != nullptr) {
-    addDatagrams(line, *record.datagrams);
+  if (record.command == Command::udp) {
+    addDatagrams(line, datagrams);
   } else {
     addTraffic(line, record.traffic);
   }
