@@ -22,6 +22,7 @@ class LogTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(reopenFollowsARenamedFile);
   CPPUNIT_TEST(aFileThatCantBeWrittenIsAnError);
   CPPUNIT_TEST(aRelayIsOneLine);
+  CPPUNIT_TEST(aRefusedAssociationHasItsFields);
   CPPUNIT_TEST_SUITE_END();
 
   std::string file_;
@@ -104,6 +105,13 @@ class LogTest : public CppUnit::TestFixture {
         std::string("level=info relay=1.2 client=192.0.2.1:5 command=connect to=www.example.org:80 "
                     "address=[2001:db8::1]:80 route=direct result=ok sent=3 received=4 seconds=0.000\n"),
         body());
+  }
+  void aRefusedAssociationHasItsFields() {
+    RelayRecord record;
+    record.command = Command::udp;
+    record.failed({Failure::denied, "no"});
+    account(open(), record);
+    CPPUNIT_ASSERT(body().find("reason=no sent=0 received=0 datagrams-sent=0 datagrams-received=0 ") != std::string::npos);
   }
 };
 CPPUNIT_TEST_SUITE_REGISTRATION(LogTest);
