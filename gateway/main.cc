@@ -29,8 +29,14 @@
 namespace crossgate {
 namespace {
 
+// Whoever started this process.
+struct Starter {
+  std::vector<Fd> descriptors;   // what it had open besides
+  std::optional<Daemon> waiting;  // let go of at the very end, so that a reason is told before its prompt is back
+};
+
 int complain(const std::string& reason, const Predecessors& predecessors) {
-  std::cerr << "crossgate: " << reason << '\n';
+  std::cerr << "crossgate: " + reason + '\n';
   predecessors.complain(reason);
   return EXIT_FAILURE;
 }
@@ -74,7 +80,7 @@ Result<void> takePidFile(const std::string& path, Master::Estate& estate) {
 }
 
 Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded, Master::Estate& estate,
-                  std::vector<Fd>& starters) {
+                  Starter& starter) {
   if (!loaded.config.user.empty()) {
     if (const auto user = findSystemUser(loaded.config.user); !user) return user.error();
   }
@@ -93,12 +99,11 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
         .field("reason", prepared.error().detail);
   }
 
-  std::optional<Daemon> daemon;
   if (!line.foreground && !estate.predecessors.present()) {
     auto detached = Daemon::detach();
     if (!detached) return detached.error();
-    daemon.emplace(*std::move(detached));
-    starters.clear();
+    starter.waiting.emplace(*std::move(detached));
+    starter.descriptors.clear();
   }
   if (auto taken = takePidFile(loaded.config.pidFile, estate); !taken) return taken.error();
   const auto authHelper = [](HelperStart start) {
@@ -121,11 +126,11 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
     if (auto written = estate.pidFile->write(); !written) return written.error();
   }
   if (!line.foreground) leaveTerminal();
-  if (daemon) daemon->ready();
+  if (starter.waiting) starter.waiting->ready();
   return master.run();
 }
 
-Result<int> run(int argc, char** argv, Master::Estate& estate, std::vector<Fd>& starters) {
+Result<int> run(int argc, char** argv, Master::Estate& estate, Starter& starter) {
   if (argc > 1 && std::string_view(argv[1]) == "passwd") return runPasswdCommand({argv + 2, argv + argc});
   // What follows these words is theirs; the options before them choose the configuration.
   char** const command = std::find_if(argv + std::min(argc, 1), argv + argc, [](std::string_view word) {
@@ -159,7 +164,7 @@ Result<int> run(int argc, char** argv, Master::Estate& estate, std::vector<Fd>& 
   auto loaded = loader.load();
   if (!loaded) return loaded.error();
   if (line->action == CommandLine::Action::check) return EXIT_SUCCESS;
-  return serve(*line, loader, *std::move(loaded), estate, starters);
+  return serve(*line, loader, *std::move(loaded), estate, starter);
 }
 
 }  // namespace
@@ -170,12 +175,12 @@ int main(int argc, char** argv) {
   Master::Estate estate;
   estate.predecessors = Predecessors::fromEnvironment();
   estate.sockets = InheritedSockets::fromEnvironment();
+  Starter starter;
   try {
     // An upgrade's starter leaves nothing but what the estate has taken.
-    std::vector<Fd> starters;
-    if (!estate.predecessors.present()) starters = openDescriptorsBut(estate.sockets.descriptors());
+    if (!estate.predecessors.present()) starter.descriptors = openDescriptorsBut(estate.sockets.descriptors());
     estate.program = Program::ofThisProcess(argc, argv);
-    const auto code = run(argc, argv, estate, starters);
+    const auto code = run(argc, argv, estate, starter);
     return code ? *code : complain(code.error().detail, estate.predecessors);
   } catch (const std::exception& error) {
     return complain(error.what(), estate.predecessors);

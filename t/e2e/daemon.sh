@@ -56,15 +56,26 @@ equal "the pid file is readable whatever the umask" 644 "$(stat -c %a "$pid_file
 check "it serves" fetch
 
 # ---- a second start -----------------------------------------------------------------------------
+refusal="crossgate: $pid_file: crossgate runs already, as process $master"
 second=$(crossgate 2>&1; echo "exit code $?")
-matches "a second start is refused and names the first" \
-  "^crossgate: $pid_file: crossgate runs already, as process $master\$" <(echo "$second")
-matches "with an exit code that is not 0" "^exit code 1$" <(echo "$second")
+equal "a second start is refused, names the first and exits with 1" "$refusal"$'\nexit code 1' "$second"
+# A terminal that takes nothing for now.
+mkfifo "$work/terminal"
+exec {terminal}<>"$work/terminal"
+dd if=/dev/zero bs=64k count=1 status=none >&$terminal
+become gateway "$crossgate" -f "$conf" 2>&$terminal &
+starting=$!
+sleep 0.5
+check "it does not end before it has said why" kill -0 $starting
+head -c 65536 <&$terminal >/dev/null
+wait $starting
+equal "and then says it there" "$refusal" "$(head -n 1 <&$terminal)"
+exec {terminal}<&-
 check "the first goes on" fetch
 equal "and its pid file is untouched" "$master" "$(pid)"
 taken=$(crossgate --pid-file="$work/other.pid" 2>&1; echo "exit code $?")
-matches "a taken address: the parent says so on its terminal" "0.0.0.0:1080: bind: Address already in use" <(echo "$taken")
-matches "and exits with 1" "^exit code 1$" <(echo "$taken")
+equal "a taken address: the parent says so on its terminal and exits with 1" \
+  $'crossgate: 0.0.0.0:1080: bind: Address already in use\nexit code 1' "$taken"
 check "no pid file of it is left" test ! -e "$work/other.pid"
 
 # ---- SIGUSR1 ------------------------------------------------------------------------------------
