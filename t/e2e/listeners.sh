@@ -8,6 +8,9 @@ need curl dnsmasq ss ip python3
 topology
 start_services server6
 
+program=$work/crossgate
+cp "$crossgate" "$program"
+crossgate=$program
 conf=$work/gateway.conf
 log=$work/gateway.log
 notes=$work/notes.log
@@ -73,9 +76,18 @@ kill -HUP "$first"
 matches "RELOADING with its time" '^RELOADING=1 MONOTONIC_USEC=[0-9]+' "$notes"
 ready_again() { sed '1,/^RELOADING/d' "$notes" | grep -q '^READY=1'; }
 check "and READY after it" wait_until 5 ready_again
+
+# The new master has been given the sockets there were; an address that comes before it looks at the addresses itself
+# is its business.
+mv "$program" "$program.slow"
+printf '#!/bin/sh\ntouch %s/starting\nsleep 1\nexec %s "$@"\n' "$work" "$program.slow" >"$program"
+chmod +x "$program"
 kill -USR2 "$first"
+check "an upgrade that takes its time" wait_until 5 test -e "$work/starting"
+on gateway ip address add 203.0.113.9/24 dev cg0
 matches "MAINPID names the new master after an upgrade" '^MAINPID=[0-9]+ READY=1' "$notes"
 second=$(sed -n 's/^MAINPID=\([0-9]*\).*/\1/p' "$notes")
+check "serves an address that came meanwhile" wait_until 5 fetch 203.0.113.9:1090
 wait_until 5 gone "$first"
 lines=$(wc -l <"$notes")
 beats_on() { sed "1,${lines}d" "$notes" | grep -q '^WATCHDOG=1'; }
