@@ -23,14 +23,6 @@
 
 #include "lib/fd.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CROSSGATE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define CROSSGATE_SANITIZED 1
-#endif
-#endif
-
 namespace crossgate {
 namespace {
 
