@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -59,7 +60,8 @@ class Back {
 
 [[noreturn]] void runChecker(int channel, const AuthConfig& config, const Log& log) {
   signal(SIGCHLD, SIG_DFL);  // PAM modules wait for helpers of their own
-  closeAllBut({channel, log.fd()});
+  std::array keep{channel, log.fd()};
+  closeAllBut(keep);
   Back back(config, log);
   for (;;) {
     pollfd ready{channel, POLLIN, 0};

@@ -28,6 +28,7 @@
 #include "gateway/option_table.h"
 #include "gateway/relay.h"
 #include "gateway/route.h"
+#include "gateway/system_user.h"
 #include "gateway/tls_config.h"
 #include "lib/address.h"
 #include "lib/pattern.h"
@@ -85,6 +86,7 @@ struct Secrets;
 
 struct Config {
   std::string user;
+  std::optional<SystemUser> systemUser{};  ///< whom `user` names, once somebody is to become it
   std::string pidFile;  ///< empty: none
   std::vector<ListenerConfig> listeners;
   TlsConfig tls;

@@ -17,6 +17,7 @@
 #include "gateway/pid_file.h"
 #include "gateway/process.h"
 #include "gateway/secrets.h"
+#include "gateway/system_user.h"
 
 namespace crossgate {
 namespace {

@@ -96,7 +96,7 @@ class Children {
 
 }  // namespace
 
-void runGssClientHelper(const std::string& user, const Log& log, Fd questions, Fd logNews) {
+void runGssClientHelper(const std::optional<SystemUser>& user, const Log& log, Fd questions, Fd logNews) {
   ignoreMastersSignals();
   if (const auto dropped = dropPrivileges(user); !dropped) {
     log.line(LogLevel::error)

@@ -10,14 +10,15 @@
 // client keytab (or KRB5_CLIENT_KTNAME): of `user` where the gateway was started as root.
 #pragma once
 
-#include <string>
+#include <optional>
 
 #include "gateway/log.h"
+#include "gateway/system_user.h"
 #include "lib/fd.h"
 
 namespace crossgate {
 
-/// The life of the helper process; returns when every asker is gone.  `user` as in Config.
-void runGssClientHelper(const std::string& user, const Log& log, Fd questions, Fd logNews);
+/// The life of the helper process; returns when every asker is gone.  `user` is Config::systemUser.
+void runGssClientHelper(const std::optional<SystemUser>& user, const Log& log, Fd questions, Fd logNews);
 
 }  // namespace crossgate

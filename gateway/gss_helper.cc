@@ -134,7 +134,7 @@ class GssHelper {
 
 }  // namespace
 
-void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions,
+void runGssHelper(const GssConfig& config, const std::optional<SystemUser>& user, const Log& log, Fd questions,
                   Fd logNews) {
   ignoreMastersSignals();
   const auto fail = [&](const Error& error) {

@@ -7,16 +7,18 @@
 // Conversations are bounded in number and in time.
 #pragma once
 
-#include <string>
+#include <optional>
 
 #include "gateway/gss_level.h"
 #include "gateway/log.h"
+#include "gateway/system_user.h"
 #include "lib/fd.h"
 
 namespace crossgate {
 
-/// The life of the helper process; returns when every asker is gone.  `user` as in Config,
+/// The life of the helper process; returns when every asker is gone.  `user` is Config::systemUser,
 /// `logNews` as LogFollower takes it.
-void runGssHelper(const GssConfig& config, const std::string& user, const Log& log, Fd questions, Fd logNews);
+void runGssHelper(const GssConfig& config, const std::optional<SystemUser>& user, const Log& log, Fd questions,
+                  Fd logNews);
 
 }  // namespace crossgate

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <system_error>
 
@@ -43,8 +44,9 @@ void HelperProcess::maintain() {
   }
   logNews_ = Fd(news[0]);
   Fd theirs(news[1]);
-  const pid_t pid = forkChild_({answers_.get(), theirs.get()}, [&] {
-    main_({config_, log_, std::move(answers_), std::move(theirs)});
+  const std::array keep{answers_.get(), theirs.get()};
+  const pid_t pid = forkChild_(keep, [keep, main = main_, &config = config_, &log = log_] {
+    main({config, log, Fd(keep[0]), Fd(keep[1])});
   });
   if (pid < 0) return postpone("fork");
   pid_ = pid;

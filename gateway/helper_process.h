@@ -10,8 +10,8 @@
 
 #include <chrono>
 #include <functional>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "gateway/config.h"
 #include "lib/fd.h"
@@ -29,7 +29,8 @@ struct HelperStart {
 /// The life of a helper process; see auth_helper.h and gss_helper.h.
 using HelperMain = void (*)(HelperStart start);
 /// Forks a child that keeps `keep` of the master's descriptors, lives `life` and exits; -1 and errno.
-using ForkChild = std::function<pid_t(std::vector<int> keep, const std::function<void()>& life)>;
+/// The master's memory (masters_memory.h) is not there for `life`.
+using ForkChild = std::function<pid_t(std::span<const int> keep, const std::function<void()>& life)>;
 
 class HelperProcess {
  public:

@@ -3,8 +3,9 @@
 //
 // Opened before privileges drop and shared by all processes through fork: a line is one write(2) to a
 // descriptor opened for appending, or one datagram to syslog, so that lines of different processes
-// never mix.  When the master opens it again it hands the new descriptor round; the number stays.  A sink that can't take a line at once loses it, and the next line says how
-// many were lost: a slow log never holds up a relay.
+// never mix.  When the master opens it again it hands the new descriptor round; the number stays.  A sink
+// that can't take a line at once loses it, and the next line says how many were lost: a slow log never
+// holds up a relay.
 #pragma once
 
 #include <cstdint>

@@ -63,6 +63,15 @@ class Loader {
     loaded->config.secrets = *std::move(secrets);
     return loaded;
   }
+  /// And with the user that workers become, who need not be there for a check.
+  Result<LoadedConfig> loadToServe() const {
+    auto loaded = load();
+    if (!loaded || loaded->config.user.empty()) return loaded;
+    auto user = findSystemUser(loaded->config.user);
+    if (!user) return user.error();
+    loaded->config.systemUser = *std::move(user);
+    return loaded;
+  }
   void eachSecond() const { tickets_->rotateIfDue(); }
 
  private:
@@ -81,9 +90,6 @@ Result<void> takePidFile(const std::string& path, Master::Estate& estate) {
 
 Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig loaded, Master::Estate& estate,
                   Starter& starter) {
-  if (!loaded.config.user.empty()) {
-    if (const auto user = findSystemUser(loaded.config.user); !user) return user.error();
-  }
   auto log = Log::open(loaded.config.log);
   if (!log) return log.error();
   noteDescriptorLimit(loaded.config, *log);
@@ -93,6 +99,7 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
         .field("reason", "no user is configured");
   }
 
+  prepareWorkers();
   if (const auto prepared = prepareSandbox(); !prepared) {
     log->line(LogLevel::warning)
         .field("event", "no sandbox for workers")
@@ -110,13 +117,13 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
     runAuthHelper(start.config.auth, start.log, std::move(start.questions), std::move(start.logNews));
   };
   const auto gssHelper = [](HelperStart start) {
-    runGssHelper(start.config.gss, start.config.user, start.log, std::move(start.questions),
+    runGssHelper(start.config.gss, start.config.systemUser, start.log, std::move(start.questions),
                  std::move(start.logNews));
   };
   const auto gssClientHelper = [](HelperStart start) {
-    runGssClientHelper(start.config.user, start.log, std::move(start.questions), std::move(start.logNews));
+    runGssClientHelper(start.config.systemUser, start.log, std::move(start.questions), std::move(start.logNews));
   };
-  Master master({[&] { return loader.load(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper,
+  Master master({[&] { return loader.loadToServe(); }, [&] { loader.eachSecond(); }, &runWorker, authHelper, gssHelper,
                  gssClientHelper},
                 estate);
   if (auto started = master.start(std::move(loaded.config), *std::move(log)); !started) {
@@ -161,9 +168,10 @@ Result<int> run(int argc, char** argv, Master::Estate& estate, Starter& starter)
     return EXIT_SUCCESS;
   }
   const Loader loader(*line);
-  auto loaded = loader.load();
+  const bool check = line->action == CommandLine::Action::check;
+  auto loaded = check ? loader.load() : loader.loadToServe();
   if (!loaded) return loaded.error();
-  if (line->action == CommandLine::Action::check) return EXIT_SUCCESS;
+  if (check) return EXIT_SUCCESS;
   return serve(*line, loader, *std::move(loaded), estate, starter);
 }
 

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <memory_resource>
 
 #include "gateway/file_pages.h"
 #include "gateway/process.h"
@@ -61,12 +63,11 @@ Result<void> Master::start(Config config, Log log) {
         std::make_unique<Event>(loop_, signal, EV_SIGNAL | EV_PERSIST, &Master::onSignalEvent, this));
     signals_.back()->add();
   }
-  wakeEvent_ = std::make_unique<Event>(loop_, wake_.get(), EV_READ | EV_PERSIST,
-                                       trampoline<&Master::resumeAccepting>(), this);
+  wakeEvent_.emplace(loop_, wake_.get(), EV_READ | EV_PERSIST, trampoline<&Master::resumeAccepting>(), this);
   wakeEvent_->add();
-  tick_ = std::make_unique<Event>(loop_, -1, 0, trampoline<&Master::onTick>(), this);
+  tick_.emplace(loop_, -1, 0, trampoline<&Master::onTick>(), this);
   tick_->addUntil(in(seconds(1)));
-  resume_ = std::make_unique<Event>(loop_, -1, 0, trampoline<&Master::resumeAccepting>(), this);
+  resume_.emplace(loop_, -1, 0, trampoline<&Master::resumeAccepting>(), this);
   return {};
 }
 
@@ -361,33 +362,40 @@ void Master::onWord(UpgradeWord word) {
 // ---- generations ----------------------------------------------------------------------------------
 
 std::unique_ptr<Pool> Master::makePool(Config config, Log log) {
-  const auto forking = [this](std::vector<int> keep, const std::function<void()>& life) {
-    return forkChild(std::move(keep), life);
+  const auto by = [this](pid_t (*forking)()) {
+    return [this, forking](std::span<const int> keep, const std::function<void()>& life) {
+      return forkChild(forking, keep, life);
+    };
   };
   return std::make_unique<Pool>(
       std::make_unique<const Config>(std::move(config)), std::make_unique<Log>(std::move(log)),
       Pool::Services{services_.workerMain, wake_.get(), services_.authHelperMain, services_.gssHelperMain,
-                     services_.gssClientHelperMain, forking,
+                     services_.gssClientHelperMain, by(&forkLean), by(&fork),
                      [this](const IpAddress& source) { sources_.leave(source); }});
 }
 
-pid_t Master::forkChild(std::vector<int> keep, const std::function<void()>& life) {
+pid_t Master::forkChild(pid_t (*forking)(), std::span<const int> keep, const std::function<void()>& life) {
+  // On the stack, of which each child has pages of its own anyway.
+  std::array<std::byte, 512> room;
+  std::pmr::monotonic_buffer_resource there(room.data(), room.size());
+  std::pmr::vector<int> kept(keep.begin(), keep.end(), &there);
+  kept.push_back(wake_.get());
+  for (auto& pool : pools_) kept.push_back(pool->log().fd());
   // No signal of the master's may run its handlers in the child.
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_BLOCK, &all, &before);
-  const pid_t pid = fork();
+  const pid_t pid = forking();
   const int error = errno;
   if (pid == 0) {
     resetSignals(handledSignals);
-    keep.push_back(wake_.get());
-    for (auto& pool : pools_) keep.push_back(pool->log().fd());
-    closeAllBut(std::move(keep));
+    closeAllBut(kept);
   }
   sigprocmask(SIG_SETMASK, &before, nullptr);
   errno = error;
   if (pid != 0) return pid;
-  life();
+  // What it throws ends it here: the frames below are the master's.
+  [&]() noexcept { life(); }();
   _exit(0);
 }
 

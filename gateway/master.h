@@ -15,6 +15,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "gateway/config.h"
@@ -88,7 +89,7 @@ class Master {
   Pool& current() { return *pools_.front(); }
   const Log& log() { return current().log(); }
 
-  pid_t forkChild(std::vector<int> keep, const std::function<void()>& life);
+  pid_t forkChild(pid_t (*forking)(), std::span<const int> keep, const std::function<void()>& life);
 
   template <void (Master::*handler)()>
   static Event::Callback trampoline();
@@ -102,9 +103,9 @@ class Master {
   std::unique_ptr<InterfaceWatch> interfaces_;
   std::list<std::unique_ptr<Pool>> pools_;            // the generation that takes clients is at the front
   Fd wake_;
-  std::unique_ptr<Event> wakeEvent_;
-  std::unique_ptr<Event> tick_;
-  std::unique_ptr<Event> resume_;
+  std::optional<Event> wakeEvent_;
+  std::optional<Event> tick_;
+  std::optional<Event> resume_;
   std::vector<std::unique_ptr<Event>> signals_;
   HeapGaps heapGaps_;
   ServiceManager manager_;

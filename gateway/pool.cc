@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -40,15 +41,15 @@ Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<Log> log, Servi
     : config_(std::move(config)),
       log_(std::move(log)),
       services_(std::move(services)),
-      scoreboard_(config_->workers.max, config_->workers.relays),
-      ledger_(config_->workers.max, config_->workers.relays, config_->access.haveLimits()),
-      hops_(config_->workers.max, config_->routes.hopCount(), config_->route.down),
+      boards_(new Boards{{config_->workers.max, config_->workers.relays},
+                         {config_->workers.max, config_->workers.relays, config_->access.haveLimits()},
+                         {config_->workers.max, config_->routes.hopCount(), config_->route.down}}),
       authHelper_("auth helper", config_->auth.offers(socks5::Method::userpass), *config_, *log_,
-                  services_.authHelperMain, services_.forkChild),
+                  services_.authHelperMain, services_.forkHelper),
       gssHelper_("GSSAPI helper", config_->auth.offers(socks5::Method::gssapi), *config_, *log_,
-                 services_.gssHelperMain, services_.forkChild),
+                 services_.gssHelperMain, services_.forkHelper),
       gssClientHelper_("GSSAPI client helper", config_->routes.usesGssapi(), *config_, *log_,
-                       services_.gssClientHelperMain, services_.forkChild),
+                       services_.gssClientHelperMain, services_.forkHelper),
       workers_(config_->workers.max) {
   idle_.reserve(workers_.size());
 }
@@ -57,8 +58,8 @@ void Pool::collect() {
   for (unsigned i = 0; i < workers_.size(); ++i) {
     Worker& worker = workers_[i];
     if (worker.pid == 0 || worker.load() == 0) continue;
-    const std::uint64_t finished = scoreboard_.finished(i);
-    while (worker.collected < finished) release(scoreboard_.ticketOf(i, worker.collected++));
+    const std::uint64_t finished = boards_->scoreboard.finished(i);
+    while (worker.collected < finished) release(boards_->scoreboard.ticketOf(i, worker.collected++));
     if (worker.load() == 0) listIdle(i);
   }
 }
@@ -198,15 +199,23 @@ bool Pool::spawn() {
   };
   Fd theirs;
   if (const int error = fdPair(slot->orders, theirs); error != 0) return postpone("socketpair", error);
-  scoreboard_.reset(index);
+  boards_->scoreboard.reset(index);
 
-  const std::vector<int> keep{theirs.get(), authHelper_.questions(), gssHelper_.questions(),
-                              gssClientHelper_.questions()};
-  const pid_t pid = services_.forkChild(keep, [&] {
-    services_.workerMain({*config_, *log_, scoreboard_, index, std::move(theirs), services_.wakeMaster,
-                          authHelper_.questions(), gssHelper_.questions(), gssClientHelper_.questions(), ledger_,
-                          hops_});
-  });
+  const std::array keep{theirs.get(), authHelper_.questions(), gssHelper_.questions(),
+                        gssClientHelper_.questions()};
+  WorkerStart start{*config_,
+                    *log_,
+                    boards_->scoreboard,
+                    index,
+                    std::move(theirs),
+                    services_.wakeMaster,
+                    authHelper_.questions(),
+                    gssHelper_.questions(),
+                    gssClientHelper_.questions(),
+                    boards_->ledger,
+                    boards_->hops};
+  const pid_t pid =
+      services_.forkWorker(keep, [&start, main = services_.workerMain] { main(std::move(start)); });
   const int error = errno;
   if (pid < 0) {
     slot->orders.reset();
@@ -284,7 +293,7 @@ bool Pool::reap(pid_t pid, int status) {
     auto line = log_->line(LogLevel::error);
     line.field("event", "worker died").field("pid", static_cast<std::uint64_t>(pid));
     describeEnd(line, status);
-    if (const int violation = scoreboard_.violation(index).load(); violation != 0) {
+    if (const int violation = boards_->scoreboard.violation(index).load(); violation != 0) {
       line.field("forbidden_call", systemCallName(violation - 1));
     }
     line.field("relays_lost", std::uint64_t{lost});
@@ -293,8 +302,8 @@ bool Pool::reap(pid_t pid, int status) {
     if (tickets_[ticket].inUse && tickets_[ticket].worker == index) release(ticket);
   }
   noteDeath(*found, normal);
-  ledger_.wipe(index);
-  hops_.wipe(index);
+  boards_->ledger.wipe(index);
+  boards_->hops.wipe(index);
   retire(index);
   std::erase(outboxes_, index);  // what it was not sent is lost with it
   *found = Worker{};

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "gateway/helper_process.h"
 #include "gateway/hop_board.h"
 #include "gateway/log.h"
+#include "gateway/masters_memory.h"
 #include "gateway/rule_ledger.h"
 #include "gateway/scoreboard.h"
 
@@ -35,12 +37,17 @@ class Pool {
     HelperMain authHelperMain;
     HelperMain gssHelperMain;
     HelperMain gssClientHelperMain;
-    ForkChild forkChild;
+    ForkChild forkWorker;
+    ForkChild forkHelper;
     /// A relay has ended: its source has one less.
     std::function<void(const IpAddress& source)> relayEnded;
   };
 
   Pool(std::unique_ptr<const Config> config, std::unique_ptr<Log> log, Services services);
+
+  /// In the master's memory.
+  static void* operator new(std::size_t size) { return mastersMemory().allocate(size); }
+  static void operator delete(void* pool, std::size_t size) { mastersMemory().deallocate(pool, size); }
 
   /// Takes in what workers have finished.  Cheap; to be called before a round of offer().
   void collect();
@@ -69,11 +76,24 @@ class Pool {
   unsigned relays() const noexcept { return relays_; }
   const Config& config() const noexcept { return *config_; }
   const Log& log() const noexcept { return *log_; }
-  Scoreboard& scoreboard() noexcept { return scoreboard_; }
+  Scoreboard& scoreboard() noexcept { return boards_->scoreboard; }
 
  private:
   using Time = std::chrono::steady_clock::time_point;
 
+  template <typename T>
+  class Table : public std::pmr::vector<T> {
+   public:
+    Table() : Table(0) {}
+    explicit Table(std::size_t size) : std::pmr::vector<T>(size, &mastersMemory()) {}
+  };
+
+  // Memory that the workers share with the master.
+  struct Boards {
+    Scoreboard scoreboard;
+    RuleLedger ledger;
+    HopBoard hops;
+  };
   struct Worker {
     pid_t pid = 0;  // 0: a free slot
     Fd orders;
@@ -84,7 +104,7 @@ class Pool {
     std::uint64_t collected = 0;
     bool listedIdle = false;
     Time born{};
-    std::vector<Client> outbox;
+    Table<Client> outbox;
 
     unsigned load() const noexcept { return static_cast<unsigned>(assigned - collected); }
     bool serving() const noexcept { return pid != 0 && !retired; }
@@ -109,17 +129,15 @@ class Pool {
   std::unique_ptr<const Config> config_;
   std::unique_ptr<Log> log_;
   Services services_;
-  Scoreboard scoreboard_;
-  RuleLedger ledger_;
-  HopBoard hops_;
+  std::unique_ptr<Boards> boards_;
   HelperProcess authHelper_;
   HelperProcess gssHelper_;
   HelperProcess gssClientHelper_;
-  std::vector<Worker> workers_;
-  std::vector<unsigned> idle_;  // the worker that became idle last is at the end
-  std::vector<TicketInfo> tickets_;
-  std::vector<Scoreboard::Ticket> freeTickets_;
-  std::vector<unsigned> outboxes_;  // workers with something to be sent
+  Table<Worker> workers_;
+  Table<unsigned> idle_;  // the worker that became idle last is at the end
+  Table<TicketInfo> tickets_;
+  Table<Scoreboard::Ticket> freeTickets_;
+  Table<unsigned> outboxes_;  // workers with something to be sent
   unsigned count_ = 0;              // processes alive
   unsigned serving_ = 0;            // of these, not retired
   unsigned relays_ = 0;             // relays assigned and not finished

@@ -47,11 +47,9 @@ Result<void> keepOnlyCapabilities(std::initializer_list<unsigned> kept) {
   return geteuid() == 0 ? setCapabilities(mask) : setCapabilities(0);
 }
 
-Result<void> dropPrivileges(const std::string& name) {
+Result<void> dropPrivileges(const std::optional<SystemUser>& user) {
   hideMemory();
-  if (geteuid() != 0 || name.empty()) return keepOnlyCapabilities({});
-  const auto user = findSystemUser(name);
-  if (!user) return user.error();
+  if (geteuid() != 0 || !user) return keepOnlyCapabilities({});
   // The change of the user drops these, which it takes itself.
   if (auto kept = keepOnlyCapabilities({CAP_SETUID, CAP_SETGID}); !kept) return kept;
   if (auto became = become(*user); !became) return became;

@@ -6,8 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <string>
+#include <optional>
 
+#include "gateway/system_user.h"
 #include "lib/result.h"
 
 namespace crossgate {
@@ -21,8 +22,8 @@ void hideMemory() noexcept;
 /// the rest.
 Result<void> keepOnlyCapabilities(std::initializer_list<unsigned> kept);
 
-/// Becomes `user` where this is root's process and a user is named, and gives up every capability.
-Result<void> dropPrivileges(const std::string& user);
+/// Becomes `user` where this is root's process and there is one, and gives up every capability.
+Result<void> dropPrivileges(const std::optional<SystemUser>& user);
 
 /// The most memory a process may map, in octets.
 void limitMemory(std::size_t octets) noexcept;

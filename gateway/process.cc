@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/process.h"
 
+#include <config.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -20,7 +19,7 @@
 
 namespace crossgate {
 
-void closeAllBut(std::vector<int> keep) noexcept {
+void closeAllBut(std::span<int> keep) noexcept {
   std::sort(keep.begin(), keep.end());
   unsigned from = STDERR_FILENO + 1;
   for (const int fd : keep) {
@@ -42,6 +41,15 @@ std::vector<Fd> openDescriptorsBut(const std::vector<int>& wanted) {
     if (!ours && fcntl(fd, F_GETFD) >= 0) left.emplace_back(fd);  // the one that read the folder is closed again
   }
   return left;
+}
+
+pid_t forkLean() noexcept {
+// The sanitizers must hear of a fork.
+#if defined(HAVE__FORK) && !defined(CROSSGATE_SANITIZED)
+  return _Fork();
+#else
+  return fork();
+#endif
 }
 
 void ignoreMastersSignals() noexcept {
@@ -78,30 +86,6 @@ void describeEnd(Log::Line& line, int status) {
   } else {
     line.field("status", static_cast<std::uint64_t>(WEXITSTATUS(status)));
   }
-}
-
-Result<SystemUser> findSystemUser(const std::string& user) {
-  errno = 0;
-  const passwd* entry = getpwnam(user.c_str());
-  if (entry == nullptr) return Error{Failure::invalid, "there is no user '" + user + "'"};
-  SystemUser found{user, entry->pw_uid, entry->pw_gid, {}};
-  int count = 64;
-  std::vector<gid_t> groups(static_cast<std::size_t>(count));
-  if (getgrouplist(user.c_str(), entry->pw_gid, groups.data(), &count) < 0) {
-    groups.resize(static_cast<std::size_t>(count));
-    getgrouplist(user.c_str(), entry->pw_gid, groups.data(), &count);
-  }
-  groups.resize(static_cast<std::size_t>(count));
-  found.groups.assign(groups.begin(), groups.end());
-  return found;
-}
-
-Result<void> become(const SystemUser& user) {
-  const std::vector<gid_t> groups(user.groups.begin(), user.groups.end());
-  if (setgroups(groups.size(), groups.data()) != 0) return systemError("setgroups", errno);
-  if (setresgid(user.gid, user.gid, user.gid) != 0) return systemError("setresgid", errno);
-  if (setresuid(user.uid, user.uid, user.uid) != 0) return systemError("setresuid", errno);
-  return {};
 }
 
 Result<Daemon> Daemon::detach() {

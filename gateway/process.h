@@ -2,6 +2,8 @@
 // What processes do to themselves: descriptors, signals, limits, identity, the background.
 #pragma once
 
+#include <sys/types.h>
+
 #include <span>
 #include <string>
 #include <vector>
@@ -12,11 +14,15 @@
 
 namespace crossgate {
 
-/// Closes every descriptor but 0, 1, 2 and those named; no loop over numbers that were never opened.
-void closeAllBut(std::vector<int> keep) noexcept;
+/// Closes every descriptor but 0, 1, 2 and those named, which it sorts; no loop over numbers that were never opened.
+void closeAllBut(std::span<int> keep) noexcept;
 
 /// What is open above 2, but for `wanted`: before this process has opened anything, what its starter left open.
 std::vector<Fd> openDescriptorsBut(const std::vector<int>& wanted);
+
+/// fork() for a process of one thread, whose libraries hold no lock and need no word of it (_Fork()): what
+/// fork() sets right for others would be some four pages more of the child's own.
+pid_t forkLean() noexcept;
 
 /// The master alone answers signals; a terminal or a service manager sends them to its children too.
 void ignoreMastersSignals() noexcept;
@@ -36,18 +42,6 @@ void letOthersRun() noexcept;
 
 /// Adds how a child ended, as waitpid(2) tells it: `signal=9 name=SIGKILL`, or `status=1`.
 void describeEnd(Log::Line& line, int status);
-
-/// A user that a worker becomes.
-struct SystemUser {
-  std::string name;
-  unsigned uid = 0;
-  unsigned gid = 0;
-  std::vector<unsigned> groups;
-};
-/// Failure::invalid when there is no such user.
-Result<SystemUser> findSystemUser(const std::string& user);
-/// Becomes that user for good.
-Result<void> become(const SystemUser& user);
 
 /// Nothing of who started us is held any more: the folder, the umask, the terminal.
 void leaveTerminal() noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/worker.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -154,12 +155,15 @@ class Worker {
 constexpr std::size_t memoryPerRelay = 1024 * 1024;
 constexpr std::size_t memoryToStart = 1024UL * 1024 * 1024;
 
+// libevent has a table of all numbers up to that of each descriptor it watches.
+Fd lowest(Fd fd) noexcept {
+  Fd copy(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  return copy && copy.get() < fd.get() ? std::move(copy) : std::move(fd);
+}
+
 // Gives up everything that relaying does not take.
 Result<void> confine(const WorkerStart& start) {
-  // These ask the system while that is no question.
-  tzset();
-  (void)descriptorLimit();
-  if (auto dropped = dropPrivileges(start.config.user); !dropped) return dropped;
+  if (auto dropped = dropPrivileges(start.config.systemUser); !dropped) return dropped;
   if (!start.config.workers.sandbox || !hasSandbox()) return {};
   limitMemory(memoryToStart + start.config.workers.relays * memoryPerRelay);
   return enterSandbox(start.scoreboard.violation(start.index));
@@ -167,8 +171,14 @@ Result<void> confine(const WorkerStart& start) {
 
 }  // namespace
 
+void prepareWorkers() noexcept {
+  tzset();
+  (void)descriptorLimit();
+}
+
 void runWorker(WorkerStart start) {
   ignoreMastersSignals();
+  start.orders = lowest(std::move(start.orders));
   if (const auto confined = confine(start); !confined) {
     start.log.line(LogLevel::error)
         .field("event", "cannot drop privileges")

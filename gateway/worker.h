@@ -10,4 +10,8 @@ namespace crossgate {
 /// The life of a worker process; see WorkerMain.
 void runWorker(WorkerStart start);
 
+/// Asks the system, once for all workers, what they can't in their sandbox: the time zone, and the limit of
+/// descriptors, which is set by then.
+void prepareWorkers() noexcept;
+
 }  // namespace crossgate

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gateway/frame_pool, gateway/heap_gaps and gateway/file_pages: where memory comes from.
+// gateway/frame_pool, gateway/heap_gaps, gateway/file_pages and gateway/masters_memory: where memory comes from.
 #include "gateway/frame_pool.h"
 
 #include <cppunit/extensions/HelperMacros.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -14,6 +18,8 @@
 
 #include "gateway/file_pages.h"
 #include "gateway/heap_gaps.h"
+#include "gateway/masters_memory.h"
+#include "gateway/process.h"
 
 namespace crossgate {
 namespace {
@@ -30,6 +36,7 @@ class FramePoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(everySizeIsWhole);
   CPPUNIT_TEST(whatIsAllocatedBehindFilledGapsStandsTogether);
   CPPUNIT_TEST(pagesOfFilesAreGivenBackAndComeAgain);
+  CPPUNIT_TEST(noChildHasTheMastersMemory);
   CPPUNIT_TEST_SUITE_END();
 
   // KiB of code that this process has in memory.
@@ -102,6 +109,29 @@ class FramePoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_MESSAGE(std::to_string(before) + " kB before, " + std::to_string(after) + " after",
                            after > 0 && after < before * 3 / 4);
     everySizeIsWhole();
+  }
+
+  void noChildHasTheMastersMemory() {
+    std::pmr::vector<int> numbers(&mastersMemory());
+    std::vector<int> others;
+    for (int i = 0; i < 100'000; ++i) numbers.push_back(i), others.push_back(i);
+    CPPUNIT_ASSERT(std::equal(numbers.begin(), numbers.end(), others.begin(), others.end()));
+    CPPUNIT_ASSERT_EQUAL(0, endOfAChildThatReads(others.back()));
+    CPPUNIT_ASSERT_EQUAL(SIGSEGV, endOfAChildThatReads(numbers.back()));
+  }
+
+  // The signal that ended it.
+  static int endOfAChildThatReads(const int& number) {
+    const pid_t child = forkLean();
+    if (child == 0) {
+      signal(SIGSEGV, SIG_DFL);
+      const rlimit none{0, 0};
+      setrlimit(RLIMIT_CORE, &none);
+      _exit(const_cast<const volatile int&>(number) == 0 ? 1 : 0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   }
 };
 

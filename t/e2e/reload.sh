@@ -37,6 +37,10 @@ reload
 matches "a broken config: the log names file, line and key" "gateway.conf:$line: .*access.speed" "$work/gateway.log"
 equal "the relays go on" 2 "$(relays client4 alive)"
 check "new clients are served as before" fetch only4.example
+sed '1i user = nobody.such' "$work/good.conf" >"$work/gateway.conf"
+reload
+matches "a user who is not there: the log says so" "reload failed.*there is no user 'nobody.such'" "$work/gateway.log"
+check "and clients are served as before" fetch only4.example
 equal "by the same workers" "$old_workers" "$(comm -12 <(sort <<<"$old_workers") <(children "$master" | sort))"
 
 sed 's/^rule =.*/rule = deny to 198.51.100.0\/24\nrule = permit from */' "$work/good.conf" >"$work/gateway.conf"
