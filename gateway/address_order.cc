@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 #include <map>
 
@@ -56,10 +57,14 @@ int scopeOf(const IpAddress& address) {
   return global;
 }
 
+// Of two IPv6 addresses: what comes before the interface identifier counts.
 int commonPrefix(const IpAddress& a, const IpAddress& b) {
-  int bits = 0;
-  while (bits < 64 && a.within(b, static_cast<unsigned>(bits) + 1)) ++bits;
-  return bits;
+  constexpr std::size_t prefixOctets = 8;
+  for (std::size_t i = 0; i < prefixOctets; ++i) {
+    const auto differing = static_cast<std::uint8_t>(a.octets()[i] ^ b.octets()[i]);
+    if (differing != 0) return static_cast<int>(8 * i) + std::countl_zero(differing);
+  }
+  return 8 * prefixOctets;
 }
 
 // What the rules compare, one column a rule; larger is better.
