@@ -37,8 +37,8 @@ class Worker {
 
   void run() {
     while (!(noMore_ && sessions_.empty())) {
-      // What comes for this worker while others have their turn is done in one turn of its own.
-      letOthersRun();
+      // What comes for other relays while others have their turn is done in one turn of this worker's.
+      if (sessions_.size() > 1) letOthersRun();
       loop_.turn();
       bury();
     }
