@@ -66,13 +66,13 @@ class Back {
   for (;;) {
     pollfd ready{channel, POLLIN, 0};
     if (poll(&ready, 1, -1) < 0 && errno != EINTR) _exit(1);
-    auto received = receiveLogin(channel, false);
+    auto received = receiveQuestion(channel);
     if (!received) _exit(received.error().failure == Failure::peerGone ? 0 : 1);
     if (!received->has_value()) continue;
-    LoginRequest& login = (*received)->login;
+    auto& [number, login] = **received;
     const LoginVerdict verdict = back.judge(login);
     wipe(login.password);
-    if (!sendVerdict(channel, verdict)) _exit(0);
+    if (!sendAnswer(channel, {number, verdict})) _exit(0);
   }
 }
 
@@ -84,18 +84,18 @@ Task<LoginVerdict> Checker::check(const LoginRequest& login) {
     notBefore_ = {};
   }
   if (channel_ == nullptr && !spawn()) co_return LoginVerdict::unavailable;
-  if (!sendLogin(channel_->fd(), login)) {
+  if (!sendQuestion(channel_->fd(), 0, login)) {
     end("its channel is broken");
     co_return LoginVerdict::unavailable;
   }
   const Deadline deadline = in(longestCheck);
   for (;;) {
-    const auto verdict = receiveVerdict(channel_->fd());
-    if (!verdict) {
+    const auto answer = receiveAnswer(channel_->fd());
+    if (!answer) {
       end("it died");
       co_return LoginVerdict::unavailable;
     }
-    if (verdict->has_value()) co_return **verdict;
+    if (answer->has_value()) co_return (*answer)->verdict;
     channel_->blockedReading();
     if (co_await channel_->readable(deadline) == Wake::timedOut) {
       end("it took too long");

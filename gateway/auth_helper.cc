@@ -3,8 +3,10 @@
 
 #include <linux/capability.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <set>
@@ -37,11 +39,11 @@ class Helper {
         memory_(config.remember),
         failures_(config.failures, config.refuse),
         follower_(loop_, std::move(logNews), log, [this] { renewCheckers(); }),
-        asked_(loop_, questions_.get(), EV_READ | EV_PERSIST, &Helper::onQuestions, this) {
+        opened_(loop_, questions_.get(), EV_READ | EV_PERSIST, &Helper::onChannels, this) {
     for (unsigned i = 0; i < config.checkers; ++i) {
       checkers_.push_back(std::make_unique<Checker>(loop_, config_, log_));
     }
-    asked_.add();
+    opened_.add();
   }
 
   void run() {
@@ -53,12 +55,30 @@ class Helper {
   }
 
  private:
+  // A worker's.  It lives on without the worker while there is a login of it.
+  struct Channel {
+    Channel(Helper& owner, Fd socket)
+        : helper(owner),
+          fd(std::move(socket)),
+          questions(owner.loop_, fd.get(), EV_READ | EV_PERSIST, &Helper::onQuestions, this),
+          room(owner.loop_, fd.get(), EV_WRITE, &Helper::onRoom, this) {
+      questions.add();
+    }
+    Helper& helper;
+    Fd fd;
+    Event questions;
+    Event room;                       // while answers are owed
+    std::deque<LoginAnswer> answers;  // that it has no room for; no question is taken meanwhile
+    std::list<std::shared_ptr<Channel>>::iterator place;
+  };
+
   // One login on its way through the helper.
   struct Login {
-    Login(Helper& owner, ReceivedLogin received)
+    Login(Helper& owner, std::shared_ptr<Channel> from, LoginQuestion question)
         : helper(owner),
-          request(std::move(received.login)),
-          reply(std::move(received.reply)),
+          channel(std::move(from)),
+          number(question.number),
+          request(std::move(question.login)),
           key(owner.hash_.ofLogin(request.user, request.password)),
           source(owner.hash_.ofSource(request.source)),
           turn(owner.loop_) {}
@@ -67,8 +87,9 @@ class Helper {
     Login& operator=(const Login&) = delete;
 
     Helper& helper;
+    std::shared_ptr<Channel> channel;
+    std::uint32_t number;
     LoginRequest request;
-    Fd reply;
     Digest key, source;
     Signal turn;
     Checker* checker = nullptr;  // while it is this login's turn
@@ -77,34 +98,62 @@ class Helper {
     Task<void> task;
   };
 
-  static void onQuestions(int, short, void* self) noexcept { static_cast<Helper*>(self)->takeQuestions(); }
+  static void onChannels(int, short, void* self) noexcept { static_cast<Helper*>(self)->takeChannels(); }
+  static void onQuestions(int, short, void* channel) noexcept {
+    auto* asking = static_cast<Channel*>(channel);
+    asking->helper.takeQuestions(*asking->place);
+  }
+  static void onRoom(int, short, void* channel) noexcept {
+    auto* owed = static_cast<Channel*>(channel);
+    owed->helper.answerRest(*owed);
+  }
 
-  void takeQuestions() {
-    for (int i = 0; i < questionsAtOnce; ++i) {
-      auto received = receiveLogin(questions_.get(), true);
+  void takeChannels() {
+    for (;;) {
+      auto received = receiveChannel(questions_.get());
       if (!received) return endOrDie(received.error());
       if (!received->has_value()) return;
-      begin(*std::move(*received));
+      if (!**received) continue;  // no room for it; who sent it sees it close
+      const auto place =
+          channels_.insert(channels_.end(), std::make_shared<Channel>(*this, std::move(**received)));
+      (*place)->place = place;
     }
   }
 
-  // Nobody asks any more: the gateway ends.  Anything else is a worker that does not keep the contract.
+  // Nobody asks any more: the gateway ends.  Anything else is a worker that does not keep the contract, and
+  // nobody knows which.
   void endOrDie(const Error& error) {
     if (error.failure != Failure::peerGone) {
       log_.line(LogLevel::error).field("event", "auth helper dies").field("reason", error.detail);
       _exit(1);
     }
     ending_ = true;
-    asked_.remove();
+    opened_.remove();
   }
 
-  void begin(ReceivedLogin received) {
-    if (logins_.size() >= mostLogins) {
-      (void)sendVerdict(received.reply.get(), LoginVerdict::unavailable);  // who left needs no answer
-      return;
-    }
+  void takeQuestions(const std::shared_ptr<Channel> channel) {
     forgetWhatChanged();
-    const auto place = logins_.emplace(logins_.end(), *this, std::move(received));
+    for (int i = 0; i < questionsAtOnce && channel->answers.empty(); ++i) {
+      auto received = receiveQuestion(channel->fd.get());
+      if (!received) return hangUp(*channel, received.error());
+      if (!received->has_value()) return;
+      begin(channel, *std::move(*received));
+    }
+  }
+
+  void hangUp(Channel& channel, const Error& error) {
+    if (error.failure != Failure::peerGone)
+      log_.line(LogLevel::error).field("event", "worker is not heard any more").field("reason", error.detail);
+    channel.questions.remove();
+    channel.room.remove();
+    channel.answers.clear();
+    (void)shutdown(channel.fd.get(), SHUT_RDWR);  // a login may still have it
+    channels_.erase(channel.place);
+  }
+
+  void begin(const std::shared_ptr<Channel>& channel, LoginQuestion question) {
+    if (logins_.size() >= mostLogins) return answer(*channel, {question.number, LoginVerdict::unavailable});
+    const auto place = logins_.emplace(logins_.end(), *this, channel, std::move(question));
     place->place = place;
     ++perSource_[place->source];
     place->task = serve(*place);
@@ -122,7 +171,29 @@ class Helper {
   Task<void> serve(Login& login) {
     const LoginVerdict verdict = co_await decide(login);
     if (login.delay.count() > 0) co_await Sleep(loop_, in(login.delay));
-    (void)sendVerdict(login.reply.get(), verdict);  // who left needs no answer
+    answer(*login.channel, {login.number, verdict});
+  }
+
+  // False when there is no room for it.  Who left needs no answer.
+  static bool deliver(const Channel& channel, LoginAnswer answer) {
+    const auto sent = sendAnswer(channel.fd.get(), answer);
+    return sent || sent.error().failure != Failure::exhausted;
+  }
+
+  // A worker that takes no answers is asked for no questions.
+  void answer(Channel& channel, LoginAnswer answer) {
+    if (channel.answers.empty() && deliver(channel, answer)) return;
+    channel.answers.push_back(answer);
+    channel.questions.remove();
+    channel.room.add();
+  }
+
+  void answerRest(Channel& channel) {
+    while (!channel.answers.empty()) {
+      if (!deliver(channel, channel.answers.front())) return channel.room.add();
+      channel.answers.pop_front();
+    }
+    channel.questions.add();
   }
 
   Task<LoginVerdict> decide(Login& login) {
@@ -233,12 +304,13 @@ class Helper {
   FileStamp stamp_;
   std::vector<std::unique_ptr<Checker>> checkers_;
   LogFollower follower_;
+  std::list<std::shared_ptr<Channel>> channels_;
   std::list<Login> logins_;
   std::list<Login> ended_;
   std::list<Login*> waiting_;     // for a turn, the oldest first
   std::set<Digest> busySources_;  // whose login a checker looks at
   std::unordered_map<Digest, std::size_t, DigestHash> perSource_;
-  Event asked_;
+  Event opened_;
   bool givingTurns_ = false;
   bool ending_ = false;
 };

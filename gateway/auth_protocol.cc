@@ -11,12 +11,14 @@
 namespace crossgate {
 namespace {
 
+constexpr std::uint32_t channelType = 0x4348414e;
 constexpr std::uint32_t loginType = 0x4c4f474e;
 constexpr std::size_t longest = 255;
 
 // Both ends are the same program, so the layout is the compiler's.
 struct LoginRecord {
   std::uint32_t type;
+  std::uint32_t number;
   std::uint8_t family;
   std::uint8_t userLength;
   std::uint8_t passwordLength;
@@ -24,6 +26,16 @@ struct LoginRecord {
   std::array<char, longest> user;
   std::array<char, longest> password;
 };
+
+struct VerdictRecord {
+  std::uint32_t number;
+  std::uint32_t verdict;
+};
+
+template <typename Record>
+OctetSpan octetsOf(const Record& record) {
+  return {reinterpret_cast<const std::uint8_t*>(&record), sizeof record};
+}
 
 class WipedRecord {
  public:
@@ -36,6 +48,8 @@ IpAddress sourceOf(const LoginRecord& record) {
   const std::span<const std::uint8_t, 16> octets(record.source);
   return record.family == 4 ? IpAddress::v4(octets.first<4>()) : IpAddress::v6(octets);
 }
+
+Error nobody() { return {Failure::peerGone, "the other end has closed"}; }
 
 bool makesSense(const LoginRecord& record) {
   return record.type == loginType && (record.family == 4 || record.family == 6);
@@ -53,11 +67,16 @@ const char* toString(LoginVerdict verdict) noexcept {
   return "the login could not be checked";
 }
 
-Result<void> sendLogin(int socket, const LoginRequest& login, int replyFd) {
+Result<void> sendChannel(int socket, int end) {
+  return sendWithFds(socket, octetsOf(channelType), {&end, 1});
+}
+
+Result<void> sendQuestion(int channel, std::uint32_t number, const LoginRequest& login) {
   ensure(login.user.size() <= longest && login.password.size() <= longest);
   WipedRecord message;
   LoginRecord& record = message.record;
   record.type = loginType;
+  record.number = number;
   record.family = login.source.isV4() ? 4 : 6;
   record.userLength = static_cast<std::uint8_t>(login.user.size());
   record.passwordLength = static_cast<std::uint8_t>(login.password.size());
@@ -65,44 +84,58 @@ Result<void> sendLogin(int socket, const LoginRequest& login, int replyFd) {
   std::memcpy(record.source.data(), source.data(), source.size());
   std::memcpy(record.user.data(), login.user.data(), login.user.size());
   std::memcpy(record.password.data(), login.password.data(), login.password.size());
-  const std::span<const int> fds(&replyFd, replyFd < 0 ? 0U : 1U);
-  return sendWithFds(socket, message.octets(), fds);
+  return sendWithFds(channel, message.octets(), {});
 }
 
-Result<std::optional<ReceivedLogin>> receiveLogin(int socket, bool withReply) {
-  WipedRecord message;
-  auto received = receiveWithFds(socket, message.octets());
+Result<void> sendAnswer(int channel, LoginAnswer answer) {
+  return sendWithFds(channel, octetsOf(VerdictRecord{answer.number, static_cast<std::uint32_t>(answer.verdict)}), {});
+}
+
+Result<std::optional<Fd>> receiveChannel(int socket) {
+  std::array<std::uint8_t, sizeof channelType + 1> octets{};
+  auto received = receiveWithFds(socket, octets);
   if (!received) return received.error();
-  if (received->wouldBlock) return std::optional<ReceivedLogin>{};
-  if (received->octets == 0) return Error{Failure::peerGone, "nobody asks any more"};
+  if (received->wouldBlock) return std::optional<Fd>{};
+  if (received->octets == 0) return nobody();
+  const bool whole = received->octets == sizeof channelType &&
+                     std::memcmp(octets.data(), &channelType, sizeof channelType) == 0 &&
+                     (received->fdCount == 1 || received->fdsLost);
+  if (!whole) return malformed("a message that is no channel");
+  return std::optional(std::move(received->fds[0]));
+}
+
+Result<std::optional<LoginQuestion>> receiveQuestion(int channel) {
+  WipedRecord message;
+  const auto received = receiveWithFds(channel, message.octets());
+  if (!received) return received.error();
+  if (received->wouldBlock) return std::optional<LoginQuestion>{};
+  if (received->octets == 0) return nobody();
   const LoginRecord& record = message.record;
-  const std::size_t wantedFds = withReply ? 1 : 0;
-  if (received->octets != sizeof record || received->fdCount != wantedFds || !makesSense(record)) {
+  if (received->octets != sizeof record || received->fdCount != 0 || !makesSense(record)) {
     return malformed("a message that is no login request");
   }
-  ReceivedLogin login;
-  login.login.user.assign(record.user.data(), record.userLength);
-  login.login.password.assign(record.password.data(), record.passwordLength);
-  login.login.source = sourceOf(record);
-  login.reply = std::move(received->fds[0]);
-  return std::optional(std::move(login));
+  LoginQuestion question;
+  question.number = record.number;
+  question.login.user.assign(record.user.data(), record.userLength);
+  question.login.password.assign(record.password.data(), record.passwordLength);
+  question.login.source = sourceOf(record);
+  return std::optional(std::move(question));
 }
 
-Result<void> sendVerdict(int socket, LoginVerdict verdict) {
-  const auto octet = static_cast<std::uint8_t>(verdict);
-  return sendWithFds(socket, {&octet, 1}, {});
-}
-
-Result<std::optional<LoginVerdict>> receiveVerdict(int socket) {
-  std::array<std::uint8_t, 2> octets{};
-  const auto received = receiveWithFds(socket, octets);
+Result<std::optional<LoginAnswer>> receiveAnswer(int channel) {
+  std::array<std::uint8_t, sizeof(VerdictRecord) + 1> octets{};
+  const auto received = receiveWithFds(channel, octets);
   if (!received) return received.error();
-  if (received->wouldBlock) return std::optional<LoginVerdict>{};
-  if (received->octets == 0) return Error{Failure::peerGone, "closed without a verdict"};
-  const bool known = octets[0] >= static_cast<std::uint8_t>(LoginVerdict::accepted) &&
-                     octets[0] <= static_cast<std::uint8_t>(LoginVerdict::unavailable);
-  if (received->octets != 1 || !known) return malformed("a message that is no verdict");
-  return std::optional(static_cast<LoginVerdict>(octets[0]));
+  if (received->wouldBlock) return std::optional<LoginAnswer>{};
+  if (received->octets == 0) return nobody();
+  VerdictRecord record{};
+  std::memcpy(&record, octets.data(), sizeof record);
+  const bool known = record.verdict >= static_cast<std::uint32_t>(LoginVerdict::accepted) &&
+                     record.verdict <= static_cast<std::uint32_t>(LoginVerdict::unavailable);
+  if (received->octets != sizeof record || received->fdCount != 0 || !known) {
+    return malformed("a message that is no verdict");
+  }
+  return std::optional(LoginAnswer{record.number, static_cast<LoginVerdict>(record.verdict)});
 }
 
 void wipe(std::string& secret) noexcept {

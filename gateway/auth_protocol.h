@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The whole contract between a worker and the auth helper, and between the helper and its checkers.
 //
-// A worker asks about one login: it makes a SOCK_SEQPACKET socketpair and sends a LoginRequest, with
-// one end of the pair as the only descriptor, on the socket that all workers share for writing.  The
-// helper writes one verdict to that end and closes it.  An end that closes without a verdict means
-// that the helper died with the question.
+// A worker that first has a question makes a SOCK_SEQPACKET socketpair, its channel, and sends one end of
+// it, as the only descriptor, on the socket that all workers share for writing.  On its channel it asks
+// about logins, each with a number; the helper answers with the number and a verdict, in any order.  A
+// channel that closes means that the helper died with the questions on it; the next one takes a channel
+// of its own.
 //
-// The helper hands the same request, without a descriptor, to a checker, over a socketpair that it
-// has with each; the checker answers on it with one verdict.
+// The helper hands the same question to a checker, over a socketpair that it has with each; the checker
+// answers it before it is given the next.
 //
-// A message is one fixed-size record.  Whoever receives anything else has met a peer that is broken
-// or hostile: it says so in the log and exits.
+// A message is one fixed-size record.  Whoever receives anything else has met a peer that is broken or
+// hostile, and has no more to do with it: the helper closes the worker's channel, a checker exits.
 #pragma once
 
 #include <cstdint>
@@ -38,20 +39,25 @@ enum class LoginVerdict : std::uint8_t {
 };
 const char* toString(LoginVerdict verdict) noexcept;
 
-struct ReceivedLogin {
+struct LoginQuestion {
+  std::uint32_t number = 0;
   LoginRequest login;
-  Fd reply;  ///< where the worker waits for the verdict; none from the helper to a checker
+};
+struct LoginAnswer {
+  std::uint32_t number = 0;  ///< of the question
+  LoginVerdict verdict = LoginVerdict::unavailable;
 };
 
-/// Sends one request.  Failure::exhausted when the queue is full: try again later.
-Result<void> sendLogin(int socket, const LoginRequest& login, int replyFd = -1);
-/// One request without waiting; empty when none is there; Failure::peerGone when none will come any
-/// more; malformed for anything that is no request.
-Result<std::optional<ReceivedLogin>> receiveLogin(int socket, bool withReply);
+/// Each sends one message.  Failure::exhausted when the queue is full: try again later.
+Result<void> sendChannel(int socket, int end);
+Result<void> sendQuestion(int channel, std::uint32_t number, const LoginRequest& login);
+Result<void> sendAnswer(int channel, LoginAnswer answer);
 
-Result<void> sendVerdict(int socket, LoginVerdict verdict);
-/// As receiveLogin().
-Result<std::optional<LoginVerdict>> receiveVerdict(int socket);
+/// Each takes one message without waiting; empty when none is there; Failure::peerGone when none will come
+/// any more; malformed for anything else.  A channel that this process could not hold is a closed Fd.
+Result<std::optional<Fd>> receiveChannel(int socket);
+Result<std::optional<LoginQuestion>> receiveQuestion(int channel);
+Result<std::optional<LoginAnswer>> receiveAnswer(int channel);
 
 /// Overwrites a secret before its memory goes back.
 void wipe(std::string& secret) noexcept;

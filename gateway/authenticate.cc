@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "gateway/unless_peer_leaves.h"
 
@@ -47,31 +48,81 @@ Task<Result<void>> userpass(LoginDesk& desk, Stream& client, Inbox& inbox, const
 
 }  // namespace
 
+// A question that has no answer yet.
+struct LoginDesk::Asked {
+  explicit Asked(LoginDesk& owner) : desk(owner), number(++owner.lastNumber_), settled(owner.loop_) {
+    desk.asked_.emplace(number, this);
+  }
+  Asked(const Asked&) = delete;
+  Asked& operator=(const Asked&) = delete;
+  ~Asked() { desk.asked_.erase(number); }
+
+  LoginDesk& desk;
+  std::uint32_t number;
+  Signal settled;
+  std::optional<LoginVerdict> verdict;  // none once it is settled: the helper is gone
+};
+
 Task<Result<LoginVerdict>> LoginDesk::ask(const LoginRequest& login, Deadline deadline) {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    co_return systemError("socketpair", errno);
-  }
-  Socket answer(loop_, Fd(ends[0]));
-  Fd theirs(ends[1]);
-  for (;;) {
-    const auto sent = sendLogin(questions_, login, theirs.get());
-    if (sent) break;
-    if (sent.error().failure != Failure::exhausted) co_return sent.error();
-    if (Clock::now() >= deadline) co_return Error{Failure::timedOut, "the auth helper takes no question"};
-    co_await Sleep(loop_, in(queuePause));
-  }
-  theirs.reset();           // so that the helper's end, or death, is the end of file
-  answer.blockedReading();  // nobody has had time to answer
-  for (;;) {
-    if (co_await answer.readable(deadline) == Wake::timedOut) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Asked asked(*this);
+    for (;;) {
+      const auto sent = put(asked, login);
+      if (sent) break;
+      if (sent.error().failure != Failure::exhausted) co_return sent.error();
+      if (Clock::now() >= deadline) co_return Error{Failure::timedOut, "the auth helper takes no question"};
+      co_await Sleep(loop_, in(queuePause));
+    }
+    if (co_await asked.settled.wait(deadline) == Wake::timedOut) {
       co_return Error{Failure::timedOut, "the auth helper gave no verdict in time"};
     }
-    const auto verdict = receiveVerdict(answer.fd());
-    if (!verdict) co_return Error{Failure::general, "the auth helper: " + verdict.error().detail};
-    if (verdict->has_value()) co_return **verdict;
-    answer.blockedReading();
+    if (asked.verdict) co_return *asked.verdict;
   }
+  co_return Error{Failure::general, "the auth helper died with the question, and so did the next"};
+}
+
+Result<void> LoginDesk::openChannel() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    return systemError("socketpair", errno);
+  }
+  Fd ours(ends[0]);
+  const Fd theirs(ends[1]);  // closed here, so that the helper's death is the end of file
+  if (auto sent = sendChannel(questions_, theirs.get()); !sent) return sent;
+  channel_ = std::move(ours);
+  answers_.emplace(loop_, channel_.get(), EV_READ | EV_PERSIST,
+                   [](int, short, void* self) noexcept { static_cast<LoginDesk*>(self)->takeAnswers(); }, this);
+  answers_->add();
+  return {};
+}
+
+Result<void> LoginDesk::put(const Asked& asked, const LoginRequest& login) {
+  if (!channel_) {
+    if (auto opened = openChannel(); !opened) return opened;
+  }
+  auto sent = sendQuestion(channel_.get(), asked.number, login);
+  if (sent || sent.error().failure == Failure::exhausted) return sent;
+  loseChannel();  // and the question with it
+  return {};
+}
+
+void LoginDesk::takeAnswers() {
+  do {
+    const auto answer = receiveAnswer(channel_.get());
+    if (!answer) return loseChannel();
+    if (!answer->has_value()) return;
+    const auto found = asked_.find((*answer)->number);
+    if (found == asked_.end()) continue;  // whose client has left
+    found->second->verdict = (*answer)->verdict;
+    found->second->settled.notify();  // goes on there at once
+  } while (channel_ && !asked_.empty());
+}
+
+void LoginDesk::loseChannel() {
+  answers_.reset();
+  channel_.reset();
+  // Those that are told may ask anew at once, which is not lost.
+  for (auto& [number, asked] : std::exchange(asked_, {})) asked->settled.notify();
 }
 
 Task<Result<void>> authenticate(LoginDesk& desk, Stream& client, Inbox& inbox, const IpAddress& source,

@@ -5,6 +5,10 @@
 // It owns the question it has put to the auth helper; a client that leaves meanwhile takes it back.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+
 #include "gateway/auth_protocol.h"
 #include "gateway/identity.h"
 #include "gateway/stream.h"
@@ -17,12 +21,24 @@ class LoginDesk {
   /// `questions` is the socket that all workers share; -1 where no method needs the helper.
   LoginDesk(EventLoop& loop, int questions) : loop_(loop), questions_(questions) {}
 
-  /// The helper's verdict on one login; an Error when the helper can't be asked.
+  /// The helper's verdict on one login; an Error when the helper can't be asked.  A helper that dies with the
+  /// question leaves it to the next one, once.
   Task<Result<LoginVerdict>> ask(const LoginRequest& login, Deadline deadline);
 
  private:
+  struct Asked;
+
+  Result<void> openChannel();
+  Result<void> put(const Asked& asked, const LoginRequest& login);
+  void takeAnswers();
+  void loseChannel();
+
   EventLoop& loop_;
   int questions_;
+  Fd channel_;
+  std::optional<Event> answers_;
+  std::unordered_map<std::uint32_t, Asked*> asked_;  // by number
+  std::uint32_t lastNumber_ = 0;
 };
 
 /// Carries the method's conversation out.  `who.user` is filled in as soon as a name was claimed, so that

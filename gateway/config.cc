@@ -152,10 +152,10 @@ Result<void> checkWhole(const Config& config) {
 
 }  // namespace
 
-// A relay has two sockets, and two pipes while octets are on their way; a worker has a few of its own, and the
-// master and its helpers have enough with the least.
+// A relay has two sockets, and two pipes while octets are on their way; a worker has a few of its own.  The master
+// has a socket of each worker, those of an older generation too, and the auth helper has one.
 std::size_t WorkersConfig::descriptors() const noexcept {
-  return std::max<std::size_t>(std::size_t{relays} * 6 + 64, 1024);
+  return std::max({std::size_t{relays} * 6 + 64, std::size_t{max} * 2 + 256, std::size_t{1024}});
 }
 
 bool AuthConfig::offers(socks5::Method method) const noexcept {

@@ -41,7 +41,7 @@ void examineDescriptors(const WorkersConfig& workers, Findings& findings) {
   const std::size_t wanted = workers.descriptors();
   const std::size_t granted = raiseDescriptorLimit(wanted);
   const std::string wants = std::to_string(wanted) + " descriptors that workers.relays = " +
-                            std::to_string(workers.relays) + " wants";
+                            std::to_string(workers.relays) + " and workers.max = " + std::to_string(workers.max) + " want";
   if (granted >= wanted) return findings.ok("limits: the " + wants + " are granted");
   findings.wrong("limits: " + std::to_string(granted) + " are granted of the " + wants);
 }

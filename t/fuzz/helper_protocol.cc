@@ -17,15 +17,16 @@ namespace {
 void receiveAs(std::uint8_t kind, int socket) {
   switch (kind % 5) {
     case 0:
-    case 1:
-      if (const auto login = receiveLogin(socket, kind % 5 == 0); login && *login) {
-        ensure((*login)->login.user.size() <= 255 && (*login)->login.password.size() <= 255);
-        ensure((kind % 5 == 0) == ((*login)->reply.get() >= 0));
+      if (const auto question = receiveQuestion(socket); question && *question) {
+        ensure((*question)->login.user.size() <= 255 && (*question)->login.password.size() <= 255);
       }
       return;
+    case 1:
+      if (const auto channel = receiveChannel(socket); channel && *channel) ensure((*channel)->get() >= 0);
+      return;
     case 2:
-      if (const auto verdict = receiveVerdict(socket); verdict && *verdict) {
-        ensure(**verdict >= LoginVerdict::accepted && **verdict <= LoginVerdict::unavailable);
+      if (const auto answer = receiveAnswer(socket); answer && *answer) {
+        ensure((*answer)->verdict >= LoginVerdict::accepted && (*answer)->verdict <= LoginVerdict::unavailable);
       }
       return;
     case 3: (void)acceptGssConversation(socket); return;

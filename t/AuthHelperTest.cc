@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// gateway/auth_protocol, with a helper process on one side (gateway/auth_helper) or a worker's LoginDesk on the
+// other (gateway/authenticate).
+#include <cppunit/extensions/HelperMacros.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <future>
+#include <set>
+#include <thread>
+
+#include "gateway/auth_helper.h"
+#include "gateway/authenticate.h"
+#include "gateway/password_file.h"
+#include "lib/fdpass.h"
+#include "t/Loop.h"
+
+namespace crossgate {
+namespace {
+
+std::pair<Fd, Fd> pairOfSockets() {
+  int ends[2];
+  CPPUNIT_ASSERT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+bool readable(const Fd& fd, int milliseconds) {
+  pollfd ready{fd.get(), POLLIN, 0};
+  return poll(&ready, 1, milliseconds) == 1;
+}
+
+LoginRequest loginOf(const char* password) {
+  return {"alice", password, IpAddress::loopback(Family::ipv4)};
+}
+
+LoginAnswer nextAnswer(const Fd& channel) {
+  constexpr int patience = 10'000;
+  CPPUNIT_ASSERT_MESSAGE("no answer", readable(channel, patience));
+  const auto answer = receiveAnswer(channel.get());
+  CPPUNIT_ASSERT(answer && *answer);
+  return **answer;
+}
+
+class AuthHelperTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(AuthHelperTest);
+  CPPUNIT_TEST(answersBearTheNumbersOfTheirQuestions);
+  CPPUNIT_TEST(noAnswerIsLostWhereTheWorkerTakesItsTime);
+  CPPUNIT_TEST(aWorkerThatTalksNonsenseIsNotHeardAnyMore);
+  CPPUNIT_TEST_SUITE_END();
+
+  Fd questions_;
+  pid_t helper_ = 0;
+  char passwords_[32] = "/tmp/crossgate-test-XXXXXX";
+
+  Fd openChannel() {
+    auto [ours, theirs] = pairOfSockets();
+    CPPUNIT_ASSERT(sendChannel(questions_.get(), theirs.get()));
+    return std::move(ours);
+  }
+
+  LoginVerdict ask(const Fd& channel, std::uint32_t number, const char* password) {
+    CPPUNIT_ASSERT(sendQuestion(channel.get(), number, loginOf(password)));
+    const LoginAnswer answer = nextAnswer(channel);
+    CPPUNIT_ASSERT_EQUAL(number, answer.number);
+    return answer.verdict;
+  }
+
+ public:
+  void setUp() override {
+    ::close(mkstemp(passwords_));
+    std::ofstream(passwords_) << "alice:" << hashPassword("secret").value() << '\n';
+    AuthConfig config;
+    config.passwordFile = passwords_;
+    config.checkers = 1;
+    config.remember = std::chrono::seconds(60);
+    const auto log = Log::open({"/dev/null", LogFormat::text, LogLevel::info});
+    CPPUNIT_ASSERT(log);
+    auto [asking, answering] = pairOfSockets();
+    auto [news, follower] = pairOfSockets();
+    helper_ = fork();
+    if (helper_ == 0) {
+      asking.reset();
+      runAuthHelper(config, *log, std::move(answering), std::move(follower));
+      _exit(0);
+    }
+    questions_ = std::move(asking);
+  }
+  void tearDown() override {
+    questions_.reset();  // by which it ends
+    int status = 0;
+    CPPUNIT_ASSERT_EQUAL(helper_, waitpid(helper_, &status, 0));
+    unlink(passwords_);
+    CPPUNIT_ASSERT_EQUAL(0, status);
+  }
+
+  void answersBearTheNumbersOfTheirQuestions() {
+    const Fd channel = openChannel();
+    CPPUNIT_ASSERT(ask(channel, 7, "secret") == LoginVerdict::accepted);
+    // A failure is told late; what is asked meanwhile is answered before.
+    CPPUNIT_ASSERT(sendQuestion(channel.get(), 8, loginOf("wrong")));
+    CPPUNIT_ASSERT(ask(channel, 9, "secret") == LoginVerdict::accepted);
+    const LoginAnswer late = nextAnswer(channel);
+    CPPUNIT_ASSERT_EQUAL(8U, late.number);
+    CPPUNIT_ASSERT(late.verdict == LoginVerdict::rejected);
+  }
+
+  void noAnswerIsLostWhereTheWorkerTakesItsTime() {
+    const Fd channel = openChannel();
+    CPPUNIT_ASSERT(ask(channel, 0, "secret") == LoginVerdict::accepted);
+    // Until neither the way there nor the way back takes any more.
+    constexpr std::uint32_t most = 100'000;
+    std::uint32_t asked = 0;
+    for (int full = 0; full < 50 && asked < most;) {
+      if (sendQuestion(channel.get(), asked + 1, loginOf("secret"))) {
+        ++asked;
+        full = 0;
+      } else {
+        ++full;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+    }
+    CPPUNIT_ASSERT(asked < most);
+    std::set<std::uint32_t> answered;
+    while (answered.size() < asked) answered.insert(nextAnswer(channel).number);
+    CPPUNIT_ASSERT_EQUAL(asked, *answered.rbegin());
+    CPPUNIT_ASSERT(ask(channel, 5, "secret") == LoginVerdict::accepted);
+  }
+
+  void aWorkerThatTalksNonsenseIsNotHeardAnyMore() {
+    const Fd broken = openChannel();
+    const Fd sound = openChannel();
+    CPPUNIT_ASSERT(ask(broken, 1, "secret") == LoginVerdict::accepted);
+    CPPUNIT_ASSERT(sendWithFds(broken.get(), OctetSpan(reinterpret_cast<const std::uint8_t*>("nonsense"), 8), {}));
+    CPPUNIT_ASSERT(readable(broken, 10'000));
+    const auto end = receiveAnswer(broken.get());
+    CPPUNIT_ASSERT(!end && end.error().failure == Failure::peerGone);
+    CPPUNIT_ASSERT(ask(sound, 2, "secret") == LoginVerdict::accepted);
+  }
+};
+
+class LoginDeskTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(LoginDeskTest);
+  CPPUNIT_TEST(aHelperThatDiesLeavesTheQuestionToTheNext);
+  CPPUNIT_TEST(butNotToAThird);
+  CPPUNIT_TEST(whatIsNoAnswerIsADeadHelper);
+  CPPUNIT_TEST_SUITE_END();
+
+  // A helper that takes one channel and the question on it.
+  static std::pair<Fd, std::uint32_t> takeQuestion(const Fd& questions) {
+    CPPUNIT_ASSERT(readable(questions, 10'000));
+    auto channel = receiveChannel(questions.get());
+    CPPUNIT_ASSERT(channel && *channel && readable(**channel, 10'000));
+    const auto question = receiveQuestion((*channel)->get());
+    CPPUNIT_ASSERT(question && *question);
+    CPPUNIT_ASSERT_EQUAL(std::string("secret"), (*question)->login.password);
+    return {std::move(**channel), (*question)->number};
+  }
+
+  // What the worker learns of helpers that live one after the other.
+  template <class Helper>
+  Result<LoginVerdict> outcome(std::initializer_list<Helper> helpers) {
+    auto [asking, answering] = pairOfSockets();
+    EventLoop loop;
+    LoginDesk desk(loop, asking.get());
+    const LoginRequest login = loginOf("secret");
+    auto side = std::async(std::launch::async, [&, &at = answering] {
+      for (const Helper& helper : helpers) helper(takeQuestion(at));
+    });
+    auto verdict = test::run(loop, desk.ask(login, in(std::chrono::seconds(10))));
+    side.get();
+    return verdict;
+  }
+
+  static void die(std::pair<Fd, std::uint32_t>) {}
+  static void accept(std::pair<Fd, std::uint32_t> asked) {
+    CPPUNIT_ASSERT(sendAnswer(asked.first.get(), {asked.second + 100, LoginVerdict::rejected}));  // nobody's
+    CPPUNIT_ASSERT(sendAnswer(asked.first.get(), {asked.second, LoginVerdict::accepted}));
+  }
+  static void talkNonsense(std::pair<Fd, std::uint32_t> asked) {
+    CPPUNIT_ASSERT(sendWithFds(asked.first.get(), OctetSpan(reinterpret_cast<const std::uint8_t*>("?"), 1), {}));
+  }
+
+ public:
+  void aHelperThatDiesLeavesTheQuestionToTheNext() {
+    const auto verdict = outcome({&die, &accept});
+    CPPUNIT_ASSERT(verdict && *verdict == LoginVerdict::accepted);
+  }
+  void butNotToAThird() {
+    const auto verdict = outcome({&die, &die});
+    CPPUNIT_ASSERT(!verdict && verdict.error().failure == Failure::general);
+  }
+  void whatIsNoAnswerIsADeadHelper() {
+    const auto verdict = outcome({&talkNonsense, &accept});
+    CPPUNIT_ASSERT(verdict && *verdict == LoginVerdict::accepted);
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(AuthHelperTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(LoginDeskTest);
+
+}  // namespace
+}  // namespace crossgate
