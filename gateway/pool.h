@@ -81,6 +81,7 @@ class Pool {
  private:
   using Time = std::chrono::steady_clock::time_point;
 
+  // As the Pool itself, in the master's memory.
   template <typename T>
   class Table : public std::pmr::vector<T> {
    public:
@@ -88,7 +89,7 @@ class Pool {
     explicit Table(std::size_t size) : std::pmr::vector<T>(size, &mastersMemory()) {}
   };
 
-  // Memory that the workers share with the master.
+  // The memory that the workers share with the master; they have these objects, too, as the configuration and the log.
   struct Boards {
     Scoreboard scoreboard;
     RuleLedger ledger;
@@ -134,10 +135,10 @@ class Pool {
   HelperProcess gssHelper_;
   HelperProcess gssClientHelper_;
   Table<Worker> workers_;
-  Table<unsigned> idle_;  // the worker that became idle last is at the end
+  Table<unsigned> idle_;            // the worker that became idle last is at the end
   Table<TicketInfo> tickets_;
   Table<Scoreboard::Ticket> freeTickets_;
-  Table<unsigned> outboxes_;  // workers with something to be sent
+  Table<unsigned> outboxes_;        // workers with something to be sent
   unsigned count_ = 0;              // processes alive
   unsigned serving_ = 0;            // of these, not retired
   unsigned relays_ = 0;             // relays assigned and not finished
