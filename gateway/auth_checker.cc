@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +12,7 @@
 #include "gateway/pam.h"
 #include "gateway/password_file.h"
 #include "gateway/process.h"
+#include "lib/fdpass.h"
 
 namespace crossgate {
 namespace {
@@ -107,19 +107,17 @@ Task<LoginVerdict> Checker::check(const LoginRequest& login) {
 bool Checker::spawn() {
   if (Clock::now() < notBefore_) return false;
   notBefore_ = in(respawnPause);
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
-  Fd ours(ends[0]);
-  const Fd theirs(ends[1]);
+  auto pair = messagePair();
+  if (!pair) return false;
   pid_ = fork();
-  if (pid_ == 0) runChecker(theirs.get(), config_, log_);
+  if (pid_ == 0) runChecker(pair->theirs.get(), config_, log_);
   if (pid_ < 0) {
     log_.line(LogLevel::error)
         .field("event", "no login checker")
         .field("reason", systemError("fork", errno).detail);
     return false;
   }
-  channel_ = std::make_unique<Socket>(loop_, std::move(ours));
+  channel_ = std::make_unique<Socket>(loop_, std::move(pair->ours));
   return true;
 }
 

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/authenticate.h"
 
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "gateway/unless_peer_leaves.h"
+#include "lib/fdpass.h"
 
 namespace crossgate {
 namespace {
@@ -82,14 +80,10 @@ Task<Result<LoginVerdict>> LoginDesk::ask(const LoginRequest& login, Deadline de
 }
 
 Result<void> LoginDesk::openChannel() {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    return systemError("socketpair", errno);
-  }
-  Fd ours(ends[0]);
-  const Fd theirs(ends[1]);  // closed here, so that the helper's death is the end of file
-  if (auto sent = sendChannel(questions_, theirs.get()); !sent) return sent;
-  channel_ = std::move(ours);
+  auto pair = messagePair();
+  if (!pair) return pair.error();
+  if (auto sent = sendChannel(questions_, pair->theirs.get()); !sent) return sent;
+  channel_ = std::move(pair->ours);  // the other end is closed here, so that the helper's death is the end of file
   answers_.emplace(loop_, channel_.get(), EV_READ | EV_PERSIST,
                    [](int, short, void* self) noexcept { static_cast<LoginDesk*>(self)->takeAnswers(); }, this);
   answers_->add();

@@ -48,15 +48,11 @@ OctetSpan asOctets(const std::string& text) {
 }  // namespace
 
 Result<Fd> beginGss(int questions) {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    return systemError("socketpair", errno);
-  }
-  Fd ours(ends[0]);
-  const Fd theirs(ends[1]);
-  const int passed = theirs.get();
+  auto pair = messagePair();
+  if (!pair) return pair.error();
+  const int passed = pair->theirs.get();
   if (auto sent = sendWithFds(questions, begin, {&passed, 1}); !sent) return sent.error();
-  return ours;
+  return std::move(pair->ours);
 }
 
 Result<std::optional<Fd>> acceptGssConversation(int questions) {

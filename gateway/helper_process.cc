@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gateway/helper_process.h"
 
-#include <sys/socket.h>
-
 #include <array>
 #include <cerrno>
-#include <system_error>
+#include <stdexcept>
 
 #include "gateway/log_follower.h"
 #include "gateway/process.h"
+#include "lib/fdpass.h"
 
 namespace crossgate {
 namespace {
@@ -21,34 +20,27 @@ HelperProcess::HelperProcess(std::string name, bool needed, const Config& config
                              HelperMain main, ForkChild forkChild)
     : name_(std::move(name)), config_(config), log_(log), main_(main), forkChild_(std::move(forkChild)) {
   if (!needed) return;
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    throw std::system_error(errno, std::generic_category(), name_ + ": socketpair");
-  }
-  questions_ = Fd(ends[0]);
-  answers_ = Fd(ends[1]);
+  auto pair = messagePair();
+  if (!pair) throw std::runtime_error(name_ + ": " + pair.error().detail);
+  questions_ = std::move(pair->ours);
+  answers_ = std::move(pair->theirs);
 }
 
 void HelperProcess::maintain() {
   const auto now = std::chrono::steady_clock::now();
   if (!questions_ || pid_ != 0 || now < notBefore_) return;
   notBefore_ = now + respawnPause;
-  const auto postpone = [&](const char* what) {
-    log_.line(LogLevel::error)
-        .field("event", "no " + name_)
-        .field("reason", systemError(what, errno).detail);
+  const auto postpone = [&](const Error& error) {
+    log_.line(LogLevel::error).field("event", "no " + name_).field("reason", error.detail);
   };
-  int news[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, news) != 0) {
-    return postpone("socketpair");
-  }
-  logNews_ = Fd(news[0]);
-  Fd theirs(news[1]);
-  const std::array keep{answers_.get(), theirs.get()};
+  auto news = messagePair();
+  if (!news) return postpone(news.error());
+  logNews_ = std::move(news->ours);
+  const std::array keep{answers_.get(), news->theirs.get()};
   const pid_t pid = forkChild_(keep, [keep, main = main_, &config = config_, &log = log_] {
     main({config, log, Fd(keep[0]), Fd(keep[1])});
   });
-  if (pid < 0) return postpone("fork");
+  if (pid < 0) return postpone(systemError("fork", errno));
   pid_ = pid;
 }
 

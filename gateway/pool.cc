@@ -2,7 +2,6 @@
 #include "gateway/pool.h"
 
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 
 #include "gateway/process.h"
 #include "gateway/sandbox.h"
+#include "lib/fdpass.h"
 
 namespace crossgate {
 namespace {
@@ -26,14 +26,6 @@ constexpr milliseconds firstPause{100};
 constexpr milliseconds longestPause{30'000};
 // Forks in one round of maintain(); each takes about a third of a millisecond of the master's time.
 constexpr unsigned forksAtOnce = 8;
-
-int fdPair(Fd& ours, Fd& theirs) {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return errno;
-  ours = Fd(ends[0]);
-  theirs = Fd(ends[1]);
-  return 0;
-}
 
 }  // namespace
 
@@ -190,24 +182,22 @@ bool Pool::spawn() {
   if (slot == workers_.end()) return false;
   const auto index = static_cast<unsigned>(slot - workers_.begin());
 
-  const auto postpone = [&](const char* what, int error) {
-    log_->line(LogLevel::error)
-        .field("event", "no new worker")
-        .field("reason", systemError(what, error).detail);
+  const auto postpone = [&](const Error& error) {
+    log_->line(LogLevel::error).field("event", "no new worker").field("reason", error.detail);
     forkNotBefore_ = now + seconds(1);
     return false;
   };
-  Fd theirs;
-  if (const int error = fdPair(slot->orders, theirs); error != 0) return postpone("socketpair", error);
+  auto pair = messagePair();
+  if (!pair) return postpone(pair.error());
   boards_->scoreboard.reset(index);
 
-  const std::array keep{theirs.get(), authHelper_.questions(), gssHelper_.questions(),
+  const std::array keep{pair->theirs.get(), authHelper_.questions(), gssHelper_.questions(),
                         gssClientHelper_.questions()};
   WorkerStart start{*config_,
                     *log_,
                     boards_->scoreboard,
                     index,
-                    std::move(theirs),
+                    std::move(pair->theirs),
                     services_.wakeMaster,
                     authHelper_.questions(),
                     gssHelper_.questions(),
@@ -216,12 +206,9 @@ bool Pool::spawn() {
                     boards_->hops};
   const pid_t pid =
       services_.forkWorker(keep, [&start, main = services_.workerMain] { main(std::move(start)); });
-  const int error = errno;
-  if (pid < 0) {
-    slot->orders.reset();
-    return postpone("fork", error);
-  }
+  if (pid < 0) return postpone(systemError("fork", errno));
   slot->pid = pid;
+  slot->orders = std::move(pair->ours);
   slot->assigned = slot->collected = 0;
   slot->born = now;
   ++count_;

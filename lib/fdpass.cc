@@ -18,6 +18,14 @@ union ControlBuffer {
 
 }  // namespace
 
+Result<MessagePair> messagePair() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    return systemError("socketpair", errno);
+  }
+  return MessagePair{Fd(ends[0]), Fd(ends[1])};
+}
+
 Result<void> sendWithFds(int socket, OctetSpan message, std::span<const int> fds) {
   ensure(!message.empty() && fds.size() <= maxPassedFds);
   iovec vector{const_cast<std::uint8_t*>(message.data()), message.size()};

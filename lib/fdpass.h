@@ -16,6 +16,12 @@ namespace crossgate {
 /// The most descriptors one message carries.
 inline constexpr std::size_t maxPassedFds = 16;
 
+/// Both ends of a SOCK_SEQPACKET socket, non-blocking and close-on-exec.
+struct MessagePair {
+  Fd ours, theirs;
+};
+Result<MessagePair> messagePair();
+
 struct PassedMessage {
   std::size_t octets = 0;  ///< octets received; 0 when the other end has closed
   std::array<Fd, maxPassedFds> fds;
