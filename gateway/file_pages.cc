@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -25,15 +26,25 @@ bool isRelocatedInPlace(const dl_phdr_info& object, std::span<const ElfW(Phdr)> 
   return false;
 }
 
+struct Range {
+  std::uintptr_t begin;
+  std::size_t size;
+};
+
 int releaseObject(dl_phdr_info* object, std::size_t, void*) noexcept {
   const std::span segments(object->dlpi_phdr, object->dlpi_phnum);
   if (isRelocatedInPlace(*object, segments)) return 0;
   const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  // What tells the segments lies in one of them, and reading it would bring that back.
+  std::array<Range, 8> files;
+  std::size_t count = 0;
   for (const ElfW(Phdr)& segment : segments) {
-    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0 || count == files.size()) continue;
     const std::uintptr_t begin = (object->dlpi_addr + segment.p_vaddr) / page * page;
-    const std::uintptr_t end = object->dlpi_addr + segment.p_vaddr + segment.p_memsz;
-    (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    files[count++] = {begin, object->dlpi_addr + segment.p_vaddr + segment.p_memsz - begin};
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    (void)madvise(reinterpret_cast<void*>(files[i].begin), files[i].size, MADV_DONTNEED);
   }
   return 0;
 }

@@ -81,6 +81,7 @@ int Master::run() {
   } else {
     manager_.ready();
   }
+  releaseFilePages();
   while (!mayEnd()) loop_.turn();
   log().event(LogLevel::info, "stopped");
   return 0;
@@ -290,6 +291,7 @@ void Master::reload() {
   }
   resumeAccepting();
   manager_.ready();
+  releaseFilePages();
 }
 
 Result<void> Master::tryReload() {

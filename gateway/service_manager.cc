@@ -3,6 +3,7 @@
 
 #include <config.h>
 
+#include <cstdlib>
 #include <ctime>
 #ifdef HAVE_LIBSYSTEMD
 #include <systemd/sd-daemon.h>
@@ -33,6 +34,7 @@ std::chrono::microseconds watchdogTime() {
 void ServiceManager::say([[maybe_unused]] const std::string& words) const {
   if (silent_) return;
 #ifdef HAVE_LIBSYSTEMD
+  if (std::getenv("NOTIFY_SOCKET") == nullptr) return;  // asking the library would only bring in its pages
   sd_notify(0, words.c_str());
 #endif
 }
