@@ -7,8 +7,8 @@
 namespace crossgate {
 namespace {
 
-constexpr std::size_t step = 64;
-constexpr std::size_t largest = 4096;
+constexpr std::size_t step = 16;
+constexpr std::size_t largest = 1280;  // larger ones are of chains
 #ifdef CROSSGATE_SANITIZED
 constexpr unsigned mostKept = 0;  // so that the use of a frame that has ended is found
 #else

@@ -16,6 +16,15 @@ bool isOfOneAddress(Failure failure) {
          failure == Failure::networkUnreachable || failure == Failure::timedOut;
 }
 
+bool isOurs(const Services& services, const Endpoint& endpoint) {
+  const auto& listeners = services.config.listeners;
+  return std::any_of(listeners.begin(), listeners.end(), [&](const ListenerConfig& listener) {
+    const IpAddress& at = listener.endpoint.address;
+    return listener.endpoint.port == endpoint.port &&
+           (at == endpoint.address || (at.isUnspecified() && services.ownAddresses.contains(endpoint.address)));
+  });
+}
+
 }  // namespace
 
 Outbound::Outbound(Services& services, const Authorization& asked, Passenger passenger)
@@ -38,18 +47,9 @@ ChainSetting Outbound::chainSetting(Passenger passenger) {
           services_.gssClientDesk,
           services_.log,
           asked_.relay,
-          [this](const Endpoint& endpoint) { return isOurs(endpoint); },
+          [&services = services_](const Endpoint& endpoint) { return isOurs(services, endpoint); },
           std::move(passenger.login),
           passenger.passedGateways};
-}
-
-bool Outbound::isOurs(const Endpoint& endpoint) const {
-  const auto& listeners = services_.config.listeners;
-  return std::any_of(listeners.begin(), listeners.end(), [&](const ListenerConfig& listener) {
-    const IpAddress& at = listener.endpoint.address;
-    return listener.endpoint.port == endpoint.port &&
-           (at == endpoint.address || (at.isUnspecified() && services_.ownAddresses.contains(endpoint.address)));
-  });
 }
 
 Result<void> Outbound::authorize() const {

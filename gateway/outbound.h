@@ -2,7 +2,7 @@
 // Outbound: a session's way to its destination, direct or through a chain as the routes say; what uses it does
 // not know which.
 //
-// It owns the chain, which lives as long as the session does.
+// It owns the chain until it is released.
 #pragma once
 
 #include <functional>
@@ -44,10 +44,12 @@ class Outbound {
   /// For the log: "direct", or "via" and the hops.
   std::string text() const { return chain_ ? chain_->text() : "direct"; }
 
+  /// What stays of the way while it is used; null where that is nothing.
+  std::unique_ptr<Chain> release() { return std::move(chain_); }
+
  private:
   Task<Result<Connection>> connectToResolved(Deadline deadline);
   ChainSetting chainSetting(Passenger passenger);
-  bool isOurs(const Endpoint& endpoint) const;
   DatagramSetting datagramSetting();
   Result<void> permitDatagrams(const Destination& destination) const;
 
