@@ -58,6 +58,12 @@ Event::Event(EventLoop& loop, int fd, short what, Callback callback, void* conte
 
 Event::~Event() { event_del(&event_); }
 
+void Event::change(short what) noexcept {
+  event_del(&event_);
+  event_assign(&event_, event_get_base(&event_), event_get_fd(&event_), what, event_get_callback(&event_),
+               event_get_callback_arg(&event_));
+}
+
 void Event::add() noexcept { event_add(&event_, nullptr); }
 
 void Event::addUntil(Deadline deadline) noexcept {
@@ -74,7 +80,7 @@ void Event::removeTimer() noexcept { event_remove_timer(&event_); }
 Socket::Socket(EventLoop& loop, Fd fd) noexcept
     : loop_(loop),
       fd_(std::move(fd)),
-      event_(loop, fd_.get(), EV_READ | EV_WRITE | EV_ET | EV_PERSIST, &Socket::onEvent, this) {}
+      event_(loop, fd_.get(), EV_READ | EV_ET | EV_PERSIST, &Socket::onEvent, this) {}
 
 Socket::~Socket() {
   if (destroyed_ != nullptr) *destroyed_ = true;
@@ -100,14 +106,19 @@ void Socket::arm() noexcept {
   Deadline nearest = never;
   if (reader_ != nullptr) nearest = std::min(nearest, reader_->deadline_);
   if (writer_ != nullptr) nearest = std::min(nearest, writer_->deadline_);
+  const short wanted = writer_ != nullptr ? EV_READ | EV_WRITE : EV_READ;
+  const bool registers = (registered_ & wanted) != wanted;
+  if (registers) {
+    registered_ = wanted;
+    event_.change(static_cast<short>(wanted | EV_ET | EV_PERSIST));
+  }
   if (nearest != never) {
     event_.addUntil(nearest);
-  } else if (!registered_) {
+  } else if (registers) {
     event_.add();
   } else {
     event_.removeTimer();
   }
-  registered_ = true;
 }
 
 void Socket::onEvent(evutil_socket_t, short what, void* self) noexcept {

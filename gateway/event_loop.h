@@ -43,6 +43,8 @@ class Event {
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
+  /// What it is of from now on; to be added again.
+  void change(short what) noexcept;
   void add() noexcept;
   /// Adds, or moves the time of, a timeout; `never` adds without one.
   void addUntil(Deadline deadline) noexcept;
@@ -88,9 +90,10 @@ class [[nodiscard]] NextTurn {
 
 /// A non-blocking descriptor of one coroutine, or of one reader and one writer.
 ///
-/// It is registered once, edge-triggered, at the first wait.  Use it so: where mayRead(), try the
-/// system call; when it says EAGAIN, note that (blockedReading(), blockedWriting()) and await; try
-/// again.
+/// It is registered edge-triggered, for reading at the first wait and for writing at the first wait that is for
+/// that: few sockets ever are full, and every other would be reported as writable for nothing.  Use it so: where
+/// mayRead(), try the system call; when it says EAGAIN, note that (blockedReading(), blockedWriting()) and await;
+/// try again.
 class Socket {
  public:
   Socket(EventLoop& loop, Fd fd) noexcept;
@@ -110,7 +113,7 @@ class Socket {
   /// only before the first wait, which reports whatever has come by then.  Later a reset may have
   /// arrived with the octets, in the same edge: only reading on finds it.
   void shortRead() noexcept {
-    if (!registered_) readReady_ = false;
+    if (registered_ == 0) readReady_ = false;
   }
 
   class [[nodiscard]] Wait {
@@ -150,7 +153,7 @@ class Socket {
   bool* destroyed_ = nullptr;  // set while handle() is on the stack
   bool readReady_ = true;
   bool writeReady_ = true;
-  bool registered_ = false;
+  short registered_ = 0;  // EV_READ, and EV_WRITE with it
 };
 
 /// Waits for a time.

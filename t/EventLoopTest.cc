@@ -3,6 +3,11 @@
 #include "gateway/event_loop.h"
 
 #include <cppunit/extensions/HelperMacros.h>
+#include <sys/epoll.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 
 #include "t/Loop.h"
 
@@ -19,6 +24,7 @@ class EventLoopTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(readableWakesWhenOctetsCome);
   CPPUNIT_TEST(readableEndsAtItsDeadline);
   CPPUNIT_TEST(readerAndWriterHaveDeadlinesOfTheirOwn);
+  CPPUNIT_TEST(roomIsAskedForOnlyByAWriter);
   CPPUNIT_TEST(aWaitThatIsDestroyedIsForgotten);
   CPPUNIT_TEST(aWokenReaderMayDestroyTheSocket);
   CPPUNIT_TEST(aSignalIsKeptForTheNextWait);
@@ -68,6 +74,19 @@ class EventLoopTest : public CppUnit::TestFixture {
   }
   static void ignore(void*) noexcept {}
 
+  // What epoll tells of a descriptor; 0: nothing.
+  static unsigned watched(int fd) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+      std::ifstream info(entry.path());
+      for (std::string line; std::getline(info, line);) {
+        int target = -1;
+        unsigned events = 0;
+        if (std::sscanf(line.c_str(), "tfd: %d events: %x", &target, &events) == 2 && target == fd) return events;
+      }
+    }
+    return 0;
+  }
+
  public:
   void aTaskIsLazyAndGivesItsResult() {
     bool ran = false;
@@ -108,6 +127,20 @@ class EventLoopTest : public CppUnit::TestFixture {
     const Deadline patience = in(5s);
     while (!reader.done() && Clock::now() < patience) loop_.turn();
     CPPUNIT_ASSERT(reader.done() && reader.result() == Wake::timedOut);
+  }
+  void roomIsAskedForOnlyByAWriter() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    Task<Wake> reader = readableOf(socket, in(5s));
+    reader.start(&ignore, nullptr);
+    CPPUNIT_ASSERT_EQUAL(unsigned{EPOLLIN}, watched(socket.fd()) & (EPOLLIN | EPOLLOUT));
+    CPPUNIT_ASSERT(test::run(loop_, writableOf(socket, in(5s))) == Wake::ready);
+    CPPUNIT_ASSERT_EQUAL(unsigned{EPOLLIN | EPOLLOUT}, watched(socket.fd()) & (EPOLLIN | EPOLLOUT));
+    CPPUNIT_ASSERT(!reader.done());
+    test::sendText(ours, "x");
+    const Deadline patience = in(5s);
+    while (!reader.done() && Clock::now() < patience) loop_.turn();
+    CPPUNIT_ASSERT(reader.done() && reader.result() == Wake::ready);
   }
   void aWaitThatIsDestroyedIsForgotten() {
     auto [ours, theirs] = test::tcpPair();
