@@ -217,11 +217,12 @@ void Conversation::logStranger(const Endpoint& from) {
       .field("peer", from.toString());
 }
 
-// Tells success; what is left to do is to relay.
+// Tells success; what is left to do then is to relay.
 Task<Result<void>> Conversation::join(Connection server, Endpoint bound) {
   record_.address = server.peer;
-  parties_.destination = std::move(server.stream);
-  return tell({bound.address.unmapped(), bound.port});
+  auto told = co_await tell({bound.address.unmapped(), bound.port});
+  if (told) parties_.destination = std::move(server.stream);
+  co_return told;
 }
 
 Task<Result<void>> Conversation::associate() {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Each side of a relay can end its half, or break off, without the Gateway changing what the other side sees.
 
-    halves.py GATEWAY HOST
+    halves.py GATEWAY HOST [before-its-reply]
 
 Prints "ok - ..." or "not ok - ..." per case; the exit code is the number of failed cases.
 """
@@ -12,7 +12,7 @@ import sys
 
 import socks5
 
-gateway, host = sys.argv[1:]
+gateway, host = sys.argv[1:3]
 failures = 0
 
 
@@ -24,6 +24,11 @@ def result(what, good, seen):
 
 def rest(relay):
     return b"".join(iter(lambda: relay.recv(65536), b""))
+
+
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def client_ends_first():
@@ -60,10 +65,19 @@ def client_breaks_off():
     relay = socks5.connect(gateway, host, 7)
     relay.sendall(b"z")
     relay.recv(1)
-    relay.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    relay.close()
+    reset(relay)
 
 
+def client_breaks_off_before_its_reply():
+    """By SOCKS4, whose request comes first: for a relay to the Gateway's own port."""
+    hasty = socks5.dial(gateway)
+    hasty.sendall(b"\x04\x01" + struct.pack("!H", 1080) + socket.inet_aton(host) + b"\0")
+    reset(hasty)
+
+
+if sys.argv[3:] == ["before-its-reply"]:
+    client_breaks_off_before_its_reply()
+    sys.exit()
 client_ends_first()
 server_ends_first()
 server_breaks_off()

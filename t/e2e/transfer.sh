@@ -11,7 +11,7 @@ start_services server6
 
 start_gateway gateway <<END
 [access]
-rule = permit from *
+rule = permit from * to *,127.0.0.1
 END
 
 size=209715200
@@ -80,4 +80,13 @@ check "nc -N through socksify ends its half and still gets all of the answer" an
 count_results on client4 "$python" "$e2e/halves.py" "$proxy4" only6.example
 matches "the server that had ended its half got all that came after" '^early .* 2000000$' "$work/server6.log"
 matches "a reset by the client reaches the server as a reset" '^echo .*reset' "$work/server6.log"
+
+# The workers rest meanwhile, so that the reply meets the reset.
+workers=$(children "${gateway_pid[gateway]}")
+# shellcheck disable=SC2086 # a list
+kill -STOP $workers
+on client4 "$python" "$e2e/halves.py" "$proxy4" 127.0.0.1 before-its-reply
+# shellcheck disable=SC2086
+kill -CONT $workers
+matches "a client that breaks off before its reply has no relay" 'to=127.0.0.1:1080 .*result=peer-gone' "$work/gateway.log"
 finish
