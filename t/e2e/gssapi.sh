@@ -51,10 +51,16 @@ service gateway "$work/kdc.out.log" krb5kdc -n
 wait_listening gateway 88 krb5kdc
 echo secret | on client4 kinit alice >"$work/kinit.log" 2>&1 || bail "no ticket"
 
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=gw -addext subjectAltName=DNS:gw.example \
+  -keyout "$work/key.pem" -out "$work/certificate.pem" 2>/dev/null
 # A user namespace has no second user.
 as_user=()
 [ "$E2E_INSIDE" != root ] || as_user=(--user=nobody)
 start_gateway gateway "${as_user[@]}" <<END
+tls = 192.0.2.1:1084
+[tls]
+certificate = $work/certificate.pem
+key = $work/key.pem
 [auth]
 method = gssapi from *
 [gssapi]
@@ -210,11 +216,17 @@ start_gateway client4 "--log.to=$work/hops.log" <<END
 [access]
 rule = permit to *,0.0.0.0/0,::/0
 [route]
+via = socks5+tls+gssapi://gw.example:1084 to 198.51.100.2
 via = socks5+gssapi://gw.example:1080
 gssapi = integrity
+ca = $work/certificate.pem
 END
-by_hop() { on client4 curl -sS -m 20 --proxy socks5h://127.0.0.1:1080 http://only4.example/ 2>&1; }
+by_hop() { # [HOST]
+  on client4 curl -sS -m 20 --proxy socks5h://127.0.0.1:1080 "http://${1:-only4.example}/" 2>&1
+}
 equal "a gateway whose hop has to protect integrity alone" "$hello" "$(by_hop)"
+equal "and one whose hop is inside TLS as well" "$hello" "$(by_hop 198.51.100.2)"
+matches "which knows both" "tls=TLSv1.3 .*gssapi=integrity .*to=198.51.100.2:80 .*result=ok" "$log"
 mv "$work/hops.log" "$work/hops.old"
 kill -USR1 "${gateway_pid[client4]}"
 forgotten() { # has nobody this file open any more?
@@ -224,7 +236,7 @@ check "its helper follows when the log file is renamed" wait_until 5 forgotten "
 stop_gateway client4
 service gateway "$work/plain.log" "$crossgate" --foreground --listen.socks=192.0.2.1:1090 "--access.rule=permit from *"
 wait_listening gateway 1090 "the plain gateway"
-sed -i 's|^via = .*|& \| socks5://gw.example:1090|' "$work/client4.conf"
+sed -i 's|^via = socks5+gssapi.*|& \| socks5://gw.example:1090|' "$work/client4.conf"
 KRB5CCNAME=FILE:$work/none launch_gateway client4 "--log.to=$work/hops.log"
 equal "without a ticket the next hop serves" "$hello" "$(by_hop)"
 matches "and the log says why" 'event="no credentials for hop" hop=socks5\+gssapi://.*reason=".*([Cc]redential|[Tt]icket)' \
