@@ -116,9 +116,10 @@ void Socket::arm() noexcept {
     event_.addUntil(nearest);
   } else if (registers) {
     event_.add();
-  } else {
+  } else if (timed_) {
     event_.removeTimer();
   }
+  timed_ = nearest != never;
 }
 
 void Socket::onEvent(evutil_socket_t, short what, void* self) noexcept {
@@ -165,6 +166,29 @@ void Sleep::await_suspend(std::coroutine_handle<> awaiting) noexcept {
 
 void Sleep::onEvent(evutil_socket_t, short, void* self) noexcept {
   static_cast<Sleep*>(self)->awaiting_.resume();
+}
+
+// ---- Alarm, EitherSocket ------------------------------------------------------------------------
+
+void Alarm::set(Deadline due) noexcept {
+  due_ = due;
+  if (due_ >= wakesUp_) return;
+  wakesUp_ = due_;
+  event_.addUntil(due_);
+}
+
+void Alarm::onEvent(evutil_socket_t, short, void* self) noexcept {
+  auto* alarm = static_cast<Alarm*>(self);
+  alarm->wakesUp_ = never;
+  if (Clock::now() < alarm->due_) return alarm->set(alarm->due_);
+  alarm->rang_ = true;
+  if (alarm->awaiting_) std::exchange(alarm->awaiting_, nullptr).resume();
+}
+
+void EitherSocket::await_suspend(std::coroutine_handle<> awaiting) noexcept {
+  one_.await_suspend(awaiting);
+  other_.await_suspend(awaiting);
+  alarm_.awaiting_ = awaiting;
 }
 
 // ---- Signal -------------------------------------------------------------------------------------

@@ -153,6 +153,7 @@ class Socket {
   bool* destroyed_ = nullptr;  // set while handle() is on the stack
   bool readReady_ = true;
   bool writeReady_ = true;
+  bool timed_ = false;    // libevent has a time for it
   short registered_ = 0;  // EV_READ, and EV_WRITE with it
 };
 
@@ -169,6 +170,47 @@ class [[nodiscard]] Sleep {
   std::coroutine_handle<> awaiting_;
   Deadline until_;
   Event event_;
+};
+
+/// Rings once its time has come.  Putting it off costs nothing: it wakes up once too early and looks again.
+class Alarm {
+ public:
+  explicit Alarm(EventLoop& loop) noexcept : event_(loop, -1, 0, &Alarm::onEvent, this) {}
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+  void set(Deadline due) noexcept;
+  bool rang() const noexcept { return rang_; }
+
+ private:
+  friend class EitherSocket;
+  static void onEvent(evutil_socket_t, short what, void* self) noexcept;
+
+  Event event_;
+  Deadline due_ = never;
+  Deadline wakesUp_ = never;
+  std::coroutine_handle<> awaiting_;
+  bool rang_ = false;
+};
+
+/// Waits for what comes first of two, of one Socket or of two, or for an Alarm.
+class [[nodiscard]] EitherSocket {
+ public:
+  struct Event {
+    Socket& socket;
+    bool reading;
+  };
+  EitherSocket(Event one, Event other, Alarm& alarm) noexcept
+      : one_(one.socket, one.reading, never), other_(other.socket, other.reading, never), alarm_(alarm) {}
+  EitherSocket(const EitherSocket&) = delete;
+  EitherSocket& operator=(const EitherSocket&) = delete;
+  ~EitherSocket() { alarm_.awaiting_ = nullptr; }
+  bool await_ready() const noexcept { return one_.await_ready() || other_.await_ready() || alarm_.rang_; }
+  void await_suspend(std::coroutine_handle<> awaiting) noexcept;
+  void await_resume() const noexcept {}
+
+ private:
+  Socket::Wait one_, other_;
+  Alarm& alarm_;
 };
 
 /// One coroutine waits, others notify.  A notification with nobody waiting is kept for the next wait.

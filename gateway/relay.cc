@@ -32,43 +32,29 @@ bool wantsToWait(const Io& io) noexcept {
 }
 
 // One direction: pulls from one side, pushes what it holds to the other, and reads nothing more
-// before that is gone.  Single waits have no deadline here: relay() ends an idle relay as a whole.
+// before that is gone.
 class Pump {
  public:
-  Pump(PipePool& pipes, Stream& from, Stream& to, std::uint64_t& count, Deadline& lastActivity)
-      : pipes_(pipes), from_(from), to_(to), count_(count), lastActivity_(lastActivity) {}
-
-  void start(OctetSpan early, const Pump& opposite, Signal& ended) {
-    held_ = early;
-    count_ += early.size();
-    opposite_ = &opposite;
-    task_ = run();
-    task_.start([](void* signal) noexcept { static_cast<Signal*>(signal)->notify(); }, &ended);
-  }
-  PumpEnd end() const noexcept { return end_; }
-
- private:
-  // What the pump waits for before it goes on: a side, or null for the turn of others.
+  // What it waits for before it goes on: a side; null for the turn of others, or where it has ended.
   struct Pause {
     Stream* side = nullptr;
     Io::State wanted = Io::State::wantRead;
+    EitherSocket::Event event() const noexcept { return {side->socket(), wanted == Io::State::wantRead}; }
   };
 
-  Task<void> run() {
-    for (;;) {
-      const Pause pause = advance();
-      if (end_ != PumpEnd::running) co_return;
-      if (pause.side != nullptr) {
-        co_await waitFor(*pause.side, pause.wanted, never);
-      } else {
-        co_await NextTurn(from_.socket().loop());
-      }
-      inARow_ = 0;
-    }
+  Pump(PipePool& pipes, Stream& from, Stream& to, std::uint64_t& count, Deadline& lastActivity)
+      : pipes_(pipes), from_(from), to_(to), count_(count), lastActivity_(lastActivity) {}
+
+  void begin(Octets early, const Pump& opposite) {
+    kept_ = std::move(early);
+    held_ = kept_;
+    count_ += held_.size();
+    opposite_ = &opposite;
   }
 
   // Moves octets until it has to pause, or until the direction has ended.
   Pause advance() {
+    std::size_t inARow = 0;
     while (end_ == PumpEnd::running) {
       if (holdsOctets()) {
         const Io io = push();
@@ -90,7 +76,8 @@ class Pump {
         pipe_.giveBack();
         return {&from_, io.state};
       }
-      if (inARow_ >= turnSize) {
+      inARow += io.octets;
+      if (inARow >= turnSize) {
         if (!bulk_) keepHeld();
         return {};
       }
@@ -98,6 +85,9 @@ class Pump {
     return {};
   }
 
+  PumpEnd end() const noexcept { return end_; }
+
+ private:
   // Where the other side has ended too, and there is nothing above TCP, the close that follows says the same.
   Io passEndOn() {
     if (opposite_->end() == PumpEnd::finished && to_.isPlain()) return {Io::State::done, 0, 0};
@@ -112,7 +102,6 @@ class Pump {
     if (!bulk_) held_ = OctetSpan(copyBuffer).first(io.octets);
     bulk_ = io.octets >= (bulk_ ? bulkEnds : bulkBegins) && from_.isPlain() && to_.isPlain();
     count_ += io.octets;
-    inARow_ += io.octets;
     lastActivity_ = Clock::now();
     return io;
   }
@@ -174,14 +163,12 @@ class Pump {
   std::uint64_t& count_;
   Deadline& lastActivity_;
   const Pump* opposite_ = nullptr;
-  OctetSpan held_;  // what is to be pushed: in the copy buffer, in kept_, or the early octets
+  OctetSpan held_;  // what is to be pushed: in the copy buffer or in kept_
   Octets kept_;
   Pipe pipe_;
-  std::size_t inARow_ = 0;  // octets since the last wait
   PumpEnd end_ = PumpEnd::running;
   bool sourceEnded_ = false;
   bool bulk_ = false;
-  Task<void> task_;  // dies first: it uses all of the above
 };
 
 }  // namespace
@@ -199,14 +186,16 @@ const char* toString(RelayEnd end) noexcept {
 Task<RelayEnd> relay(PipePool& pipes, Stream& client, Stream& destination, Inbox& early,
                      RelayTimeouts timeouts, Traffic& traffic) {
   Deadline lastActivity = Clock::now();
-  Signal ended(client.socket().loop());
   Pump up(pipes, client, destination, traffic.sent, lastActivity);
   Pump down(pipes, destination, client, traffic.received, lastActivity);
-  up.start(early.unread(), down, ended);
-  down.start({}, up, ended);
+  Alarm alarm(client.socket().loop());
+  up.begin(early.take(), down);
+  down.begin({}, up);
 
   RelayEnd end = RelayEnd::finished;
   for (;;) {
+    const Pump::Pause upPause = up.advance();
+    const Pump::Pause downPause = down.advance();
     // A side that can be neither read nor written is reset; so is the other, and RST says so to it.
     if (up.end() == PumpEnd::readFailed || down.end() == PumpEnd::writeFailed) {
       end = RelayEnd::resetByClient;
@@ -219,12 +208,18 @@ Task<RelayEnd> relay(PipePool& pipes, Stream& client, Stream& destination, Inbox
     const bool upDone = up.end() == PumpEnd::finished;
     const bool downDone = down.end() == PumpEnd::finished;
     if (upDone && downDone) co_return RelayEnd::finished;
-    const Deadline patience = lastActivity + (upDone || downDone ? timeouts.halfClosed : timeouts.idle);
-    if (Clock::now() >= patience) {
+    if ((upPause.side == nullptr && !upDone) || (downPause.side == nullptr && !downDone)) {
+      co_await NextTurn(client.socket().loop());
+      continue;
+    }
+    if (alarm.rang()) {
       end = RelayEnd::idle;
       break;
     }
-    co_await ended.wait(patience);
+    alarm.set(lastActivity + (upDone || downDone ? timeouts.halfClosed : timeouts.idle));
+    // A direction that has ended waits with the other.
+    EitherSocket wait((upDone ? downPause : upPause).event(), (downDone ? upPause : downPause).event(), alarm);
+    co_await wait;
   }
   resetOnClose(client.socket().fd());
   resetOnClose(destination.socket().fd());

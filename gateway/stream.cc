@@ -94,6 +94,14 @@ void Inbox::append(OctetSpan data) {
   data_.insert(data_.end(), data.begin(), data.end());
 }
 
+Octets Inbox::take() {
+  const OctetSpan rest = unread();
+  Octets taken(rest.begin(), rest.end());
+  Octets().swap(data_);
+  used_ = 0;
+  return taken;
+}
+
 void Inbox::clear() {
   data_.clear();
   used_ = 0;

@@ -97,6 +97,8 @@ class Inbox {
   Task<Result<std::size_t>> fill(Stream& stream, Deadline deadline);
   void append(OctetSpan data);
   void clear();
+  /// What is unread; afterwards there is nothing, and no memory for it.
+  Octets take();
 
  private:
   Io readOnce(Stream& stream);

@@ -27,6 +27,10 @@ class EventLoopTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(roomIsAskedForOnlyByAWriter);
   CPPUNIT_TEST(aWaitThatIsDestroyedIsForgotten);
   CPPUNIT_TEST(aWokenReaderMayDestroyTheSocket);
+  CPPUNIT_TEST(eitherOfTwoSocketsWakes);
+  CPPUNIT_TEST(eitherWaitOfOneSocketWakes);
+  CPPUNIT_TEST(anAlarmEndsAWaitForEither);
+  CPPUNIT_TEST(anAlarmCanBePutOffAndBroughtForward);
   CPPUNIT_TEST(aSignalIsKeptForTheNextWait);
   CPPUNIT_TEST(aSignalEndsAtItsDeadline);
   CPPUNIT_TEST(whoRestsGoesOnAfterTheOthers);
@@ -58,6 +62,17 @@ class EventLoopTest : public CppUnit::TestFixture {
     const Mark mark(gone);
     socket.blockedReading();
     co_await socket.readable(never);
+  }
+  // Which of them came: one, other or the alarm.
+  static Task<char> firstOf(EitherSocket::Event one, EitherSocket::Event other, Alarm& alarm) {
+    for (const auto& event : {one, other})
+      event.reading ? event.socket.blockedReading() : event.socket.blockedWriting();
+    EitherSocket wait(one, other, alarm);
+    co_await wait;
+    const auto came = [](const EitherSocket::Event& event) {
+      return event.reading ? event.socket.mayRead() : event.socket.mayWrite();
+    };
+    co_return alarm.rang() ? 'a' : came(one) ? '1' : came(other) ? '2' : '-';
   }
   static Task<Wake> waiting(Signal& signal, Deadline deadline) { co_return co_await signal.wait(deadline); }
   static Task<void> resting(EventLoop& loop, std::string& order, char name, int times) {
@@ -165,6 +180,49 @@ class EventLoopTest : public CppUnit::TestFixture {
     const Deadline patience = in(5s);
     while (socket && Clock::now() < patience) loop_.turn();
     CPPUNIT_ASSERT(!socket);
+  }
+  void eitherOfTwoSocketsWakes() {
+    auto [ours, theirs] = test::tcpPair();
+    auto [oursToo, theirsToo] = test::tcpPair();
+    Socket one(loop_, std::move(theirs));
+    Socket other(loop_, std::move(theirsToo));
+    Alarm alarm(loop_);
+    alarm.set(in(5s));
+    test::sendText(oursToo, "x");
+    CPPUNIT_ASSERT_EQUAL('2', test::run(loop_, firstOf({one, true}, {other, true}, alarm)));
+    test::sendText(ours, "x");
+    CPPUNIT_ASSERT_EQUAL('1', test::run(loop_, firstOf({one, true}, {other, true}, alarm)));
+    CPPUNIT_ASSERT(test::run(loop_, readableOf(other, in(10ms))) == Wake::timedOut);  // nothing is left behind
+  }
+  void eitherWaitOfOneSocketWakes() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    Alarm alarm(loop_);
+    alarm.set(in(5s));
+    CPPUNIT_ASSERT_EQUAL('2', test::run(loop_, firstOf({socket, true}, {socket, false}, alarm)));
+    test::sendText(ours, "x");
+    CPPUNIT_ASSERT_EQUAL('1', test::run(loop_, firstOf({socket, true}, {socket, true}, alarm)));
+  }
+  void anAlarmEndsAWaitForEither() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    Alarm alarm(loop_);
+    alarm.set(in(10ms));
+    CPPUNIT_ASSERT_EQUAL('a', test::run(loop_, firstOf({socket, true}, {socket, true}, alarm)));
+  }
+  void anAlarmCanBePutOffAndBroughtForward() {
+    auto [ours, theirs] = test::tcpPair();
+    Socket socket(loop_, std::move(theirs));
+    Alarm alarm(loop_);
+    const Deadline later = in(60ms);
+    alarm.set(in(10ms));
+    alarm.set(later);
+    CPPUNIT_ASSERT_EQUAL('a', test::run(loop_, firstOf({socket, true}, {socket, true}, alarm)));
+    CPPUNIT_ASSERT(Clock::now() >= later);
+    Alarm sooner(loop_);
+    sooner.set(in(60s));
+    sooner.set(in(10ms));
+    CPPUNIT_ASSERT_EQUAL('a', test::run(loop_, firstOf({socket, true}, {socket, true}, sooner)));
   }
   void aSignalIsKeptForTheNextWait() {
     Signal signal(loop_);
