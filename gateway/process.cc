@@ -79,6 +79,11 @@ std::size_t descriptorLimit() noexcept {
 
 void letOthersRun() noexcept { (void)sched_yield(); }
 
+void wakeUpWithoutPreempting() noexcept {
+  constexpr sched_param none{};
+  if (sched_getscheduler(0) == SCHED_OTHER) (void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 void describeEnd(Log::Line& line, int status) {
   if (WIFSIGNALED(status)) {
     line.field("signal", static_cast<std::uint64_t>(WTERMSIG(status)));

@@ -40,6 +40,10 @@ std::size_t descriptorLimit() noexcept;
 /// Everybody else who is ready to run on this processor has a turn; returns at once where nobody is.
 void letOthersRun() noexcept;
 
+/// Whoever wakes this process up goes on running until it waits itself (SCHED_BATCH), unless the administrator
+/// has chosen a policy.
+void wakeUpWithoutPreempting() noexcept;
+
 /// Adds how a child ended, as waitpid(2) tells it: `signal=9 name=SIGKILL`, or `status=1`.
 void describeEnd(Log::Line& line, int status);
 

@@ -178,6 +178,7 @@ void prepareWorkers() noexcept {
 
 void runWorker(WorkerStart start) {
   ignoreMastersSignals();
+  wakeUpWithoutPreempting();
   start.orders = lowest(std::move(start.orders));
   if (const auto confined = confine(start); !confined) {
     start.log.line(LogLevel::error)

@@ -39,6 +39,7 @@ for set in CapInh CapPrm CapEff CapBnd CapAmb; do
 done
 equal "it can gain nothing by exec" 1 "$(status_of "$worker" NoNewPrivs)"
 equal "it has a seccomp filter" 2 "$(status_of "$worker" Seccomp)"
+equal "it waits for its turn when it is woken" B "$(ps -o cls= -p "$worker" | tr -d ' ')"
 matches "it leaves no core" "^Max core file size *0 *0 " "/proc/$worker/limits"
 
 equal "3 relays opened" 3 "$(relays client4 open 3)"
