@@ -208,6 +208,8 @@ Task<RelayEnd> relay(PipePool& pipes, Stream& client, Stream& destination, Inbox
     const bool upDone = up.end() == PumpEnd::finished;
     const bool downDone = down.end() == PumpEnd::finished;
     if (upDone && downDone) co_return RelayEnd::finished;
+    // Before any pause: it rings by what was said last.
+    alarm.set(lastActivity + (upDone || downDone ? timeouts.halfClosed : timeouts.idle));
     if ((upPause.side == nullptr && !upDone) || (downPause.side == nullptr && !downDone)) {
       co_await NextTurn(client.socket().loop());
       continue;
@@ -216,7 +218,6 @@ Task<RelayEnd> relay(PipePool& pipes, Stream& client, Stream& destination, Inbox
       end = RelayEnd::idle;
       break;
     }
-    alarm.set(lastActivity + (upDone || downDone ? timeouts.halfClosed : timeouts.idle));
     // A direction that has ended waits with the other.
     EitherSocket wait((upDone ? downPause : upPause).event(), (downDone ? upPause : downPause).event(), alarm);
     co_await wait;

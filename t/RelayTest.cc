@@ -27,6 +27,7 @@ class RelayTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aResetIsPassedOn);
   CPPUNIT_TEST(aResetBehindOctetsIsSeen);
   CPPUNIT_TEST(anIdleRelayEnds);
+  CPPUNIT_TEST(aRelayThatIsBusyWithoutAWaitIsNotIdle);
   CPPUNIT_TEST(aHalfClosedRelayEndsSooner);
   CPPUNIT_TEST_SUITE_END();
 
@@ -59,6 +60,22 @@ class RelayTest : public CppUnit::TestFixture {
     Socket& socket() noexcept override { return place; }
     std::pair<Fd, Fd> pair;
     Socket place;
+  };
+
+  // The same from the second look on and up to a time; otherwise it is silent.
+  struct EndlessUntil final : Stream {
+    EndlessUntil(EventLoop& loop, Deadline last) : endless(loop), until(last) {}
+    Io read(std::span<std::uint8_t> into) override {
+      if (std::exchange(looked, true) && Clock::now() < until) return endless.read(into);
+      endless.place.blockedReading();
+      return {Io::State::wantRead, 0, 0};
+    }
+    Io write(OctetSpan from) override { return endless.write(from); }
+    Io finish() override { return endless.finish(); }
+    Socket& socket() noexcept override { return endless.place; }
+    Endless endless;
+    Deadline until;
+    bool looked = false;
   };
 
   EventLoop loop_;
@@ -198,6 +215,18 @@ class RelayTest : public CppUnit::TestFixture {
   void anIdleRelayEnds() {
     Between b(loop_);
     CPPUNIT_ASSERT(test::run(loop_, b.relayed({1s, 60s})) == RelayEnd::idle);
+  }
+  void aRelayThatIsBusyWithoutAWaitIsNotIdle() {
+    const Deadline until = in(1500ms);
+    EndlessUntil client(loop_, until);
+    EndlessUntil destination(loop_, until);
+    PipePool pipes;
+    Inbox early;
+    Traffic traffic;
+    test::sendText(client.endless.pair.first, "x");
+    const auto end = test::run(loop_, relay(pipes, client, destination, early, {1s, 1s}, traffic));
+    CPPUNIT_ASSERT(end == RelayEnd::idle);
+    CPPUNIT_ASSERT_MESSAGE("it ended while it was busy", Clock::now() >= until + 900ms);
   }
   void aHalfClosedRelayEndsSooner() {
     Between b(loop_);
