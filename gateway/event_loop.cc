@@ -116,10 +116,9 @@ void Socket::arm() noexcept {
     event_.addUntil(nearest);
   } else if (registers) {
     event_.add();
-  } else if (timed_) {
+  } else {
     event_.removeTimer();
   }
-  timed_ = nearest != never;
 }
 
 void Socket::onEvent(evutil_socket_t, short what, void* self) noexcept {

@@ -153,7 +153,6 @@ class Socket {
   bool* destroyed_ = nullptr;  // set while handle() is on the stack
   bool readReady_ = true;
   bool writeReady_ = true;
-  bool timed_ = false;    // libevent has a time for it
   short registered_ = 0;  // EV_READ, and EV_WRITE with it
 };
 
@@ -195,11 +194,11 @@ class Alarm {
 /// Waits for what comes first of two, of one Socket or of two, or for an Alarm.
 class [[nodiscard]] EitherSocket {
  public:
-  struct Event {
+  struct Readiness {
     Socket& socket;
     bool reading;
   };
-  EitherSocket(Event one, Event other, Alarm& alarm) noexcept
+  EitherSocket(Readiness one, Readiness other, Alarm& alarm) noexcept
       : one_(one.socket, one.reading, never), other_(other.socket, other.reading, never), alarm_(alarm) {}
   EitherSocket(const EitherSocket&) = delete;
   EitherSocket& operator=(const EitherSocket&) = delete;

@@ -40,8 +40,8 @@ std::size_t descriptorLimit() noexcept;
 /// Everybody else who is ready to run on this processor has a turn; returns at once where nobody is.
 void letOthersRun() noexcept;
 
-/// Whoever wakes this process up goes on running until it waits itself (SCHED_BATCH), unless the administrator
-/// has chosen a policy.
+/// When this process is woken up it takes the processor from nobody (SCHED_BATCH); a policy that the
+/// administrator has chosen stays.
 void wakeUpWithoutPreempting() noexcept;
 
 /// Adds how a child ended, as waitpid(2) tells it: `signal=9 name=SIGKILL`, or `status=1`.

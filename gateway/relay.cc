@@ -39,7 +39,7 @@ class Pump {
   struct Pause {
     Stream* side = nullptr;
     Io::State wanted = Io::State::wantRead;
-    EitherSocket::Event event() const noexcept { return {side->socket(), wanted == Io::State::wantRead}; }
+    EitherSocket::Readiness awaited() const noexcept { return {side->socket(), wanted == Io::State::wantRead}; }
   };
 
   Pump(PipePool& pipes, Stream& from, Stream& to, std::uint64_t& count, Deadline& lastActivity)
@@ -219,7 +219,7 @@ Task<RelayEnd> relay(PipePool& pipes, Stream& client, Stream& destination, Inbox
       break;
     }
     // A direction that has ended waits with the other.
-    EitherSocket wait((upDone ? downPause : upPause).event(), (downDone ? upPause : downPause).event(), alarm);
+    EitherSocket wait((upDone ? downPause : upPause).awaited(), (downDone ? upPause : downPause).awaited(), alarm);
     co_await wait;
   }
   resetOnClose(client.socket().fd());

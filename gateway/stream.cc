@@ -97,8 +97,7 @@ void Inbox::append(OctetSpan data) {
 Octets Inbox::take() {
   const OctetSpan rest = unread();
   Octets taken(rest.begin(), rest.end());
-  Octets().swap(data_);
-  used_ = 0;
+  *this = {};
   return taken;
 }
 

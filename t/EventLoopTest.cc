@@ -64,12 +64,12 @@ class EventLoopTest : public CppUnit::TestFixture {
     co_await socket.readable(never);
   }
   // Which of them came: one, other or the alarm.
-  static Task<char> firstOf(EitherSocket::Event one, EitherSocket::Event other, Alarm& alarm) {
+  static Task<char> firstOf(EitherSocket::Readiness one, EitherSocket::Readiness other, Alarm& alarm) {
     for (const auto& event : {one, other})
       event.reading ? event.socket.blockedReading() : event.socket.blockedWriting();
     EitherSocket wait(one, other, alarm);
     co_await wait;
-    const auto came = [](const EitherSocket::Event& event) {
+    const auto came = [](const EitherSocket::Readiness& event) {
       return event.reading ? event.socket.mayRead() : event.socket.mayWrite();
     };
     co_return alarm.rang() ? 'a' : came(one) ? '1' : came(other) ? '2' : '-';
