@@ -24,8 +24,14 @@
 namespace crossgate {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t mostLogins = 4096;
 constexpr std::size_t mostPerSource = 256;
+constexpr std::size_t mostRemembered = 65'536;
+// A worker need not ask again at once.  Short: a changed password, or a refusal of the source, counts after
+// it.
+constexpr std::chrono::milliseconds longestUnasked{1'000};
 constexpr std::chrono::seconds longestWait{60};
 // Questions taken in one round, so that verdicts have their turn.
 constexpr int questionsAtOnce = 64;
@@ -36,7 +42,7 @@ class Helper {
       : config_(config),
         log_(log),
         questions_(std::move(questions)),
-        memory_(config.remember),
+        memory_(mostRemembered),
         failures_(config.failures, config.refuse),
         follower_(loop_, std::move(logNews), log, [this] { renewCheckers(); }),
         opened_(loop_, questions_.get(), EV_READ | EV_PERSIST, &Helper::onChannels, this) {
@@ -171,7 +177,13 @@ class Helper {
   Task<void> serve(Login& login) {
     const LoginVerdict verdict = co_await decide(login);
     if (login.delay.count() > 0) co_await Sleep(loop_, in(login.delay));
-    answer(*login.channel, {login.number, verdict});
+    answer(*login.channel, {login.number, verdict, verdict == LoginVerdict::accepted ? good(login) : 0ms});
+  }
+
+  std::chrono::milliseconds good(const Login& login) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(memory_.left(login.key, Clock::now()));
+    return std::min(left, longestUnasked);
   }
 
   // False when there is no room for it.  Who left needs no answer.
@@ -217,13 +229,13 @@ class Helper {
 
   std::optional<LoginVerdict> settled(const Login& login) {
     if (failures_.refuses(login.source, Clock::now())) return LoginVerdict::refused;
-    if (memory_.knows(login.key, Clock::now())) return LoginVerdict::accepted;
+    if (memory_.left(login.key, Clock::now()) > 0ms) return LoginVerdict::accepted;
     return std::nullopt;
   }
 
   void remember(const Login& login) {
-    memory_.remember(login.key, Clock::now());
-    if (config_.remember == std::chrono::seconds(0)) return;
+    if (config_.remember == 0s) return;
+    memory_.remember(login.key, in(config_.remember));
     // A browser opens many connections at once: one check is enough for all.
     for (Login* other : std::vector<Login*>(waiting_.begin(), waiting_.end())) {
       if (other->key == login.key) other->turn.notify();

@@ -30,6 +30,7 @@ struct LoginRecord {
 struct VerdictRecord {
   std::uint32_t number;
   std::uint32_t verdict;
+  std::uint32_t goodMilliseconds;
 };
 
 template <typename Record>
@@ -88,7 +89,9 @@ Result<void> sendQuestion(int channel, std::uint32_t number, const LoginRequest&
 }
 
 Result<void> sendAnswer(int channel, LoginAnswer answer) {
-  return sendWithFds(channel, octetsOf(VerdictRecord{answer.number, static_cast<std::uint32_t>(answer.verdict)}), {});
+  const VerdictRecord record{answer.number, static_cast<std::uint32_t>(answer.verdict),
+                             static_cast<std::uint32_t>(answer.good.count())};
+  return sendWithFds(channel, octetsOf(record), {});
 }
 
 Result<std::optional<Fd>> receiveChannel(int socket) {
@@ -135,7 +138,8 @@ Result<std::optional<LoginAnswer>> receiveAnswer(int channel) {
   if (received->octets != sizeof record || received->fdCount != 0 || !known) {
     return malformed("a message that is no verdict");
   }
-  return std::optional(LoginAnswer{record.number, static_cast<LoginVerdict>(record.verdict)});
+  return std::optional(LoginAnswer{record.number, static_cast<LoginVerdict>(record.verdict),
+                                   std::chrono::milliseconds(record.goodMilliseconds)});
 }
 
 void wipe(std::string& secret) noexcept {

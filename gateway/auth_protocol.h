@@ -14,6 +14,7 @@
 // hostile, and has no more to do with it: the helper closes the worker's channel, a checker exits.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,6 +47,7 @@ struct LoginQuestion {
 struct LoginAnswer {
   std::uint32_t number = 0;  ///< of the question
   LoginVerdict verdict = LoginVerdict::unavailable;
+  std::chrono::milliseconds good{0};  ///< how long a worker may accept it from that source unasked
 };
 
 /// Each sends one message.  Failure::exhausted when the queue is full: try again later.

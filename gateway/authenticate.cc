@@ -58,10 +58,13 @@ struct LoginDesk::Asked {
   LoginDesk& desk;
   std::uint32_t number;
   Signal settled;
-  std::optional<LoginVerdict> verdict;  // none once it is settled: the helper is gone
+  std::optional<LoginAnswer> answer;  // none once it is settled: the helper is gone
 };
 
 Task<Result<LoginVerdict>> LoginDesk::ask(const LoginRequest& login, Deadline deadline) {
+  if (!hash_) hash_.emplace();
+  const Digest key = hash_->ofLoginFrom(login.source, login.user, login.password);
+  if (accepted_.left(key, Clock::now()).count() > 0) co_return LoginVerdict::accepted;
   for (int attempt = 0; attempt < 2; ++attempt) {
     Asked asked(*this);
     for (;;) {
@@ -74,7 +77,9 @@ Task<Result<LoginVerdict>> LoginDesk::ask(const LoginRequest& login, Deadline de
     if (co_await asked.settled.wait(deadline) == Wake::timedOut) {
       co_return Error{Failure::timedOut, "the auth helper gave no verdict in time"};
     }
-    if (asked.verdict) co_return *asked.verdict;
+    if (!asked.answer) continue;
+    if (asked.answer->good.count() > 0) accepted_.remember(key, in(asked.answer->good));
+    co_return asked.answer->verdict;
   }
   co_return Error{Failure::general, "the auth helper died with the question, and so did the next"};
 }
@@ -107,7 +112,7 @@ void LoginDesk::takeAnswers() {
     if (!answer->has_value()) return;
     const auto found = asked_.find((*answer)->number);
     if (found == asked_.end()) continue;  // whose client has left
-    found->second->verdict = (*answer)->verdict;
+    found->second->answer = **answer;
     found->second->settled.notify();  // goes on there at once
   } while (channel_ && !asked_.empty());
 }

@@ -11,6 +11,7 @@
 
 #include "gateway/auth_protocol.h"
 #include "gateway/identity.h"
+#include "gateway/login_memory.h"
 #include "gateway/stream.h"
 
 namespace crossgate {
@@ -21,12 +22,13 @@ class LoginDesk {
   /// `questions` is the socket that all workers share; -1 where no method needs the helper.
   LoginDesk(EventLoop& loop, int questions) : loop_(loop), questions_(questions) {}
 
-  /// The helper's verdict on one login; an Error when the helper can't be asked.  A helper that dies with the
-  /// question leaves it to the next one, once.
+  /// The helper's verdict on one login; an Error when the helper can't be asked.  What it has just accepted
+  /// it is not asked again.  A helper that dies with the question leaves it to the next one, once.
   Task<Result<LoginVerdict>> ask(const LoginRequest& login, Deadline deadline);
 
  private:
   struct Asked;
+  static constexpr std::size_t mostAccepted = 1024;
 
   Result<void> openChannel();
   Result<void> put(const Asked& asked, const LoginRequest& login);
@@ -39,6 +41,8 @@ class LoginDesk {
   std::optional<Event> answers_;
   std::unordered_map<std::uint32_t, Asked*> asked_;  // by number
   std::uint32_t lastNumber_ = 0;
+  std::optional<KeyedHash> hash_;  // made with the first login
+  LoginMemory accepted_{mostAccepted};
 };
 
 /// Carries the method's conversation out.  `who.user` is filled in as soon as a name was claimed, so that

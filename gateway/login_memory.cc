@@ -20,6 +20,14 @@ std::size_t DigestHash::operator()(const Digest& digest) const noexcept {
   return value;
 }
 
+namespace {
+
+std::string_view textOf(std::span<const std::uint8_t> octets) {
+  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+}
+
+}  // namespace
+
 KeyedHash::KeyedHash() {
   const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr), &EVP_MAC_free);
   if (hmac) context_.reset(EVP_MAC_CTX_new(hmac.get()));
@@ -33,9 +41,11 @@ KeyedHash::KeyedHash() {
   if (!made) throw std::runtime_error("no randomness, or no HMAC");
 }
 
-// The length of the first part keeps ("ab", "c") and ("a", "bc") apart.
-Digest KeyedHash::digest(char kind, std::string_view first, std::string_view second) const {
-  const std::uint8_t head[] = {static_cast<std::uint8_t>(kind), static_cast<std::uint8_t>(first.size())};
+// The lengths of the first two keep ("ab", "c") and ("a", "bc") apart.
+Digest KeyedHash::digest(char kind, std::string_view first, std::string_view second,
+                         std::string_view third) const {
+  const std::uint8_t head[] = {static_cast<std::uint8_t>(kind), static_cast<std::uint8_t>(first.size()),
+                               static_cast<std::uint8_t>(second.size())};
   const auto add = [this](const void* octets, std::size_t size) {
     return EVP_MAC_update(context_.get(), static_cast<const std::uint8_t*>(octets), size) == 1;
   };
@@ -44,6 +54,7 @@ Digest KeyedHash::digest(char kind, std::string_view first, std::string_view sec
   // Without a key it begins again with the one it has.
   const bool made = EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1 && add(head, sizeof head) &&
                     add(first.data(), first.size()) && add(second.data(), second.size()) &&
+                    add(third.data(), third.size()) &&
                     EVP_MAC_final(context_.get(), result.data(), &length, result.size()) == 1;
   ensure(made && length == result.size());
   return result;
@@ -53,12 +64,17 @@ Digest KeyedHash::ofLogin(const std::string& user, const std::string& password) 
   return digest('l', user, password);
 }
 
+Digest KeyedHash::ofLoginFrom(const IpAddress& source, const std::string& user,
+                              const std::string& password) const {
+  return digest('f', textOf(source.octets()), user, password);
+}
+
 Digest KeyedHash::ofUser(const std::string& user) const { return digest('u', user, ""); }
 
 Digest KeyedHash::ofSource(const IpAddress& source) const {
   const IpAddress address = source.unmapped();
   const auto octets = address.octets().first(address.isV4() ? 4 : 8);
-  return digest('s', {reinterpret_cast<const char*>(octets.data()), octets.size()}, "");
+  return digest('s', textOf(octets), "");
 }
 
 // ---- RecentTable --------------------------------------------------------------------------------
@@ -68,15 +84,15 @@ RecentTable::Entry* RecentTable::find(const Digest& key) {
   return found == index_.end() ? nullptr : &*found->second;
 }
 
-RecentTable::Entry& RecentTable::touch(const Digest& key, Time now) {
+RecentTable::Entry& RecentTable::touch(const Digest& key, Time time) {
   if (const auto found = index_.find(key); found != index_.end()) {
     entries_.splice(entries_.end(), entries_, found->second);
   } else {
     if (index_.size() >= capacity_) erase(entries_.front().key);
-    entries_.push_back({key, 0, now});
+    entries_.push_back({key, 0, time});
     index_.emplace(key, std::prev(entries_.end()));
   }
-  entries_.back().touched = now;
+  entries_.back().time = time;
   return entries_.back();
 }
 
@@ -95,24 +111,19 @@ void RecentTable::clear() {
 
 // ---- LoginMemory --------------------------------------------------------------------------------
 
-void LoginMemory::remember(const Digest& login, Time now) {
-  if (keep_ > std::chrono::seconds(0)) logins_.touch(login, now);
-}
-
-// A use does not prolong the memory: a password that was changed is out of it after `keep`.
-bool LoginMemory::knows(const Digest& login, Time now) {
+std::chrono::nanoseconds LoginMemory::left(const Digest& login, Time now) {
   const RecentTable::Entry* entry = logins_.find(login);
-  if (entry == nullptr) return false;
-  if (now - entry->touched < keep_) return true;
+  if (entry == nullptr) return {};
+  if (now < entry->time) return entry->time - now;
   logins_.erase(login);
-  return false;
+  return {};
 }
 
 // ---- FailureTable -------------------------------------------------------------------------------
 
 unsigned FailureTable::countUp(RecentTable& table, const Digest& key, Time now) const {
   const RecentTable::Entry* known = table.find(key);
-  const bool forgiven = known != nullptr && now - known->touched >= pause_;
+  const bool forgiven = known != nullptr && now - known->time >= pause_;
   RecentTable::Entry& entry = table.touch(key, now);
   entry.count = forgiven ? 1 : entry.count + 1;
   return entry.count;
@@ -127,7 +138,7 @@ FailureTable::Outcome FailureTable::note(const Digest& source, const Digest& use
 
 bool FailureTable::refuses(const Digest& source, Time now) {
   const RecentTable::Entry* entry = sources_.find(source);
-  return limit_ != 0 && entry != nullptr && entry->count >= limit_ && now - entry->touched < pause_;
+  return limit_ != 0 && entry != nullptr && entry->count >= limit_ && now - entry->time < pause_;
 }
 
 }  // namespace crossgate

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the auth helper remembers: logins that succeeded a moment ago, and who fails how often.
+// What the auth helper remembers: logins that succeeded a moment ago, and who fails how often; and what a
+// worker does: logins that the helper has just accepted.
 //
-// Neither table holds a name or a password: keys are a keyed hash, whose key is made anew in every
-// helper and never leaves it.  Both tables have a fixed size; a full one forgets what is oldest.
+// No table holds a name or a password: keys are a keyed hash, whose key is made anew in every process and
+// never leaves it.  All tables have a fixed size; a full one forgets what is oldest.
 #pragma once
 
 #include <openssl/evp.h>
@@ -31,6 +32,7 @@ class KeyedHash {
  public:
   KeyedHash();  ///< throws std::runtime_error when there is no randomness, or no HMAC
   Digest ofLogin(const std::string& user, const std::string& password) const;
+  Digest ofLoginFrom(const IpAddress& source, const std::string& user, const std::string& password) const;
   Digest ofUser(const std::string& user) const;
   /// Of an IPv4 address, or of the /64 of an IPv6 one.
   Digest ofSource(const IpAddress& source) const;
@@ -39,7 +41,8 @@ class KeyedHash {
   struct ContextDeleter {
     void operator()(EVP_MAC_CTX* context) const noexcept { EVP_MAC_CTX_free(context); }
   };
-  Digest digest(char kind, std::string_view first, std::string_view second) const;
+  Digest digest(char kind, std::string_view first, std::string_view second,
+                std::string_view third = {}) const;
 
   std::unique_ptr<EVP_MAC_CTX, ContextDeleter> context_;  // has the key; made once, which costs most
 };
@@ -51,12 +54,12 @@ class RecentTable {
   struct Entry {
     Digest key;
     unsigned count = 0;
-    Time touched;
+    Time time;  ///< given by who touched it last
   };
   explicit RecentTable(std::size_t capacity) : capacity_(capacity) {}
 
   Entry* find(const Digest& key);
-  Entry& touch(const Digest& key, Time now);
+  Entry& touch(const Digest& key, Time time);
   void erase(const Digest& key);
   void clear();
   std::size_t size() const noexcept { return index_.size(); }
@@ -67,20 +70,19 @@ class RecentTable {
   std::unordered_map<Digest, std::list<Entry>::iterator, DigestHash> index_;
 };
 
-/// Logins that succeeded within the last `keep`.
+/// Logins that succeeded, each until its time.
 class LoginMemory {
  public:
   using Time = RecentTable::Time;
-  static constexpr std::size_t capacity = 65'536;
-  explicit LoginMemory(std::chrono::seconds keep) : keep_(keep), logins_(capacity) {}
+  explicit LoginMemory(std::size_t capacity) : logins_(capacity) {}
 
-  void remember(const Digest& login, Time now);
-  bool knows(const Digest& login, Time now);
+  void remember(const Digest& login, Time until) { logins_.touch(login, until); }
+  /// How long it is still good; 0 when it is not known.  A use prolongs nothing.
+  std::chrono::nanoseconds left(const Digest& login, Time now);
   void clear() { logins_.clear(); }
   std::size_t size() const noexcept { return logins_.size(); }
 
  private:
-  std::chrono::seconds keep_;
   RecentTable logins_;
 };
 

@@ -31,7 +31,8 @@ std::vector<Option> makeTable() {
        "WHERE:PORT [version LIST] [proxy from PATTERN] [owner USER]",
        {"127.0.0.1:1080", "[::1]:1080"},
        true,
-       "Where clients speak SOCKS, of any version or of those listed (4, which is 4A too, and 5): an address, or "
+       "Where clients speak SOCKS, of any version or of those listed (4, which is 4A too, and 5): an "
+       "address, or "
        "an interface (eth0:1080), whose addresses the listener follows as they come and go, link-local ones "
        "included. In rules and in the log the user id of a SOCKS4 client reads socks4:ID, because nobody has "
        "verified it.",
@@ -181,7 +182,7 @@ std::vector<Option> makeTable() {
        {},
        false,
        "Users and passwords: lines of user:hash, as `crossgate passwd` writes them. Only the auth helper "
-       "reads it; a change is seen at once.",
+       "reads it; a change counts within a second.",
        text(MEMBER(auth.passwordFile))},
       {"auth.pam",
        "SERVICE",
@@ -262,10 +263,13 @@ std::vector<Option> makeTable() {
        "ROUTE",
        {},
        true,
-       "direct|HOP [HOP ...] [| HOP ...] [to PATTERN] [from PATTERN] [command LIST] [user LIST] [resolve here] "
-       "[login pass|pass-clear] [balance order|least|hash] [pipeline yes|no]. Which requests go through further "
+       "direct|HOP [HOP ...] [| HOP ...] [to PATTERN] [from PATTERN] [command LIST] [user LIST] [resolve "
+       "here] "
+       "[login pass|pass-clear] [balance order|least|hash] [pipeline yes|no]. Which requests go through "
+       "further "
        "gateways; the first route that matches decides, and where none does the destination is dialled from "
-       "here. A hop is socks5://, socks4://, socks4a:// or, for CONNECT, http://, or with +tls (socks5+tls://), "
+       "here. A hop is socks5://, socks4://, socks4a:// or, for CONNECT, http://, or with +tls "
+       "(socks5+tls://), "
        "or by GSSAPI (socks5+gssapi://, socks5+tls+gssapi://; the ticket is one for rcmd/HOST), "
        "then user:password@ or @FILE@ where it wants them, then HOST:PORT. Hops in a row are tunnelled "
        "one through the other; | stands between alternatives.",

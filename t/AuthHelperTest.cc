@@ -46,11 +46,15 @@ LoginAnswer nextAnswer(const Fd& channel) {
   return **answer;
 }
 
+using namespace std::chrono_literals;
+
 class AuthHelperTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(AuthHelperTest);
   CPPUNIT_TEST(answersBearTheNumbersOfTheirQuestions);
   CPPUNIT_TEST(noAnswerIsLostWhereTheWorkerTakesItsTime);
   CPPUNIT_TEST(aWorkerThatTalksNonsenseIsNotHeardAnyMore);
+  CPPUNIT_TEST(whatIsAcceptedIsGoodForASecondAtMost);
+  CPPUNIT_TEST(orNotAtAllWhereNothingIsRemembered);
   CPPUNIT_TEST_SUITE_END();
 
   Fd questions_;
@@ -63,21 +67,21 @@ class AuthHelperTest : public CppUnit::TestFixture {
     return std::move(ours);
   }
 
-  LoginVerdict ask(const Fd& channel, std::uint32_t number, const char* password) {
+  LoginAnswer answerTo(const Fd& channel, std::uint32_t number, const char* password) {
     CPPUNIT_ASSERT(sendQuestion(channel.get(), number, loginOf(password)));
     const LoginAnswer answer = nextAnswer(channel);
     CPPUNIT_ASSERT_EQUAL(number, answer.number);
-    return answer.verdict;
+    return answer;
+  }
+  LoginVerdict ask(const Fd& channel, std::uint32_t number, const char* password) {
+    return answerTo(channel, number, password).verdict;
   }
 
- public:
-  void setUp() override {
-    ::close(mkstemp(passwords_));
-    std::ofstream(passwords_) << "alice:" << hashPassword("secret").value() << '\n';
+  void startHelper(std::chrono::seconds remember) {
     AuthConfig config;
     config.passwordFile = passwords_;
     config.checkers = 1;
-    config.remember = std::chrono::seconds(60);
+    config.remember = remember;
     const auto log = Log::open({"/dev/null", LogFormat::text, LogLevel::info});
     CPPUNIT_ASSERT(log);
     auto [asking, answering] = pairOfSockets();
@@ -90,12 +94,22 @@ class AuthHelperTest : public CppUnit::TestFixture {
     }
     questions_ = std::move(asking);
   }
-  void tearDown() override {
+  void stopHelper() {
     questions_.reset();  // by which it ends
     int status = 0;
     CPPUNIT_ASSERT_EQUAL(helper_, waitpid(helper_, &status, 0));
-    unlink(passwords_);
     CPPUNIT_ASSERT_EQUAL(0, status);
+  }
+
+ public:
+  void setUp() override {
+    ::close(mkstemp(passwords_));
+    std::ofstream(passwords_) << "alice:" << hashPassword("secret").value() << '\n';
+    startHelper(60s);
+  }
+  void tearDown() override {
+    unlink(passwords_);
+    stopHelper();
   }
 
   void answersBearTheNumbersOfTheirQuestions() {
@@ -141,6 +155,27 @@ class AuthHelperTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!end && end.error().failure == Failure::peerGone);
     CPPUNIT_ASSERT(ask(sound, 2, "secret") == LoginVerdict::accepted);
   }
+
+  void whatIsAcceptedIsGoodForASecondAtMost() {
+    const Fd channel = openChannel();
+    CPPUNIT_ASSERT(answerTo(channel, 1, "secret").good == 1s);  // checked
+    CPPUNIT_ASSERT(answerTo(channel, 2, "secret").good == 1s);  // remembered
+    CPPUNIT_ASSERT(answerTo(channel, 3, "wrong").good == 0s);
+    stopHelper();
+    startHelper(2s);
+    const Fd next = openChannel();
+    CPPUNIT_ASSERT(answerTo(next, 1, "secret").good == 1s);
+    std::this_thread::sleep_for(1'100ms);
+    const auto rest = answerTo(next, 2, "secret").good;  // never longer than the helper's own memory
+    CPPUNIT_ASSERT(rest > 0s && rest <= 900ms);
+  }
+
+  void orNotAtAllWhereNothingIsRemembered() {
+    stopHelper();
+    startHelper(0s);
+    const LoginAnswer answer = answerTo(openChannel(), 1, "secret");
+    CPPUNIT_ASSERT(answer.verdict == LoginVerdict::accepted && answer.good == 0s);
+  }
 };
 
 class LoginDeskTest : public CppUnit::TestFixture {
@@ -148,6 +183,8 @@ class LoginDeskTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aHelperThatDiesLeavesTheQuestionToTheNext);
   CPPUNIT_TEST(butNotToAThird);
   CPPUNIT_TEST(whatIsNoAnswerIsADeadHelper);
+  CPPUNIT_TEST(whatWasJustAcceptedIsNotAsked);
+  CPPUNIT_TEST(whatWasRejectedIsAskedAgain);
   CPPUNIT_TEST_SUITE_END();
 
   // A helper that takes one channel and the question on it.
@@ -181,6 +218,12 @@ class LoginDeskTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(sendAnswer(asked.first.get(), {asked.second + 100, LoginVerdict::rejected}));  // nobody's
     CPPUNIT_ASSERT(sendAnswer(asked.first.get(), {asked.second, LoginVerdict::accepted}));
   }
+  static void acceptForAWhile(std::pair<Fd, std::uint32_t> asked) {
+    CPPUNIT_ASSERT(sendAnswer(asked.first.get(), {asked.second, LoginVerdict::accepted, 300ms}));
+  }
+  static void reject(std::pair<Fd, std::uint32_t> asked) {
+    CPPUNIT_ASSERT(sendAnswer(asked.first.get(), {asked.second, LoginVerdict::rejected}));
+  }
   static void talkNonsense(std::pair<Fd, std::uint32_t> asked) {
     CPPUNIT_ASSERT(sendWithFds(asked.first.get(), OctetSpan(reinterpret_cast<const std::uint8_t*>("?"), 1), {}));
   }
@@ -198,6 +241,31 @@ class LoginDeskTest : public CppUnit::TestFixture {
     const auto verdict = outcome({&talkNonsense, &accept});
     CPPUNIT_ASSERT(verdict && *verdict == LoginVerdict::accepted);
   }
+
+  // Whether a desk that has been told `first` asks a helper once more about the other login, at `later`.
+  template <class Helper>
+  static bool asksAgain(Helper first, const LoginRequest& other, std::chrono::milliseconds later = 0ms) {
+    auto [asking, answering] = pairOfSockets();
+    EventLoop loop;
+    LoginDesk desk(loop, asking.get());
+    auto side = std::async(std::launch::async, [&, &at = answering] { first(takeQuestion(at)); });
+    CPPUNIT_ASSERT(test::run(loop, desk.ask(loginOf("secret"), in(10s))));
+    side.get();
+    std::this_thread::sleep_for(later);
+    const auto again = test::run(loop, desk.ask(other, in(100ms)));  // nobody answers
+    CPPUNIT_ASSERT(again ? *again == LoginVerdict::accepted : again.error().failure == Failure::timedOut);
+    return !again;
+  }
+
+  void whatWasJustAcceptedIsNotAsked() {
+    CPPUNIT_ASSERT(!asksAgain(&acceptForAWhile, loginOf("secret")));
+    CPPUNIT_ASSERT(asksAgain(&acceptForAWhile, loginOf("secret"), 310ms));
+    CPPUNIT_ASSERT(asksAgain(&accept, loginOf("secret")));  // good for no time
+    CPPUNIT_ASSERT(asksAgain(&acceptForAWhile, loginOf("Secret")));
+    // Who is refused as a source must not learn by it which passwords are good.
+    CPPUNIT_ASSERT(asksAgain(&acceptForAWhile, {"alice", "secret", *IpAddress::parse("192.0.2.1")}));
+  }
+  void whatWasRejectedIsAskedAgain() { CPPUNIT_ASSERT(asksAgain(&reject, loginOf("secret"))); }
 };
 
 CPPUNIT_TEST_SUITE_REGISTRATION(AuthHelperTest);

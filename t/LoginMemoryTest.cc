@@ -27,34 +27,38 @@ class LoginMemoryTest : public CppUnit::TestFixture {
 
  public:
   void aSuccessIsRememberedForItsTime() {
-    LoginMemory memory(60s);
+    LoginMemory memory(10);
     const Digest login = hash_.ofLogin("alice", "secret");
-    CPPUNIT_ASSERT(!memory.knows(login, now_));
-    memory.remember(login, now_);
-    CPPUNIT_ASSERT(memory.knows(login, now_ + 59s));
-    CPPUNIT_ASSERT(!memory.knows(hash_.ofLogin("alice", "Secret"), now_));
-    CPPUNIT_ASSERT(!memory.knows(login, now_ + 60s));
+    CPPUNIT_ASSERT(0s == memory.left(login, now_));
+    memory.remember(login, now_ + 60s);
+    CPPUNIT_ASSERT(1s == memory.left(login, now_ + 59s));
+    CPPUNIT_ASSERT(0s == memory.left(hash_.ofLogin("alice", "Secret"), now_));
+    CPPUNIT_ASSERT(0s == memory.left(login, now_ + 60s));
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, memory.size());
   }
 
   void useDoesNotProlongAMemory() {
-    LoginMemory memory(60s);
+    LoginMemory memory(10);
     const Digest login = hash_.ofLogin("alice", "secret");
-    memory.remember(login, now_);
-    for (int i = 0; i < 6; ++i) CPPUNIT_ASSERT(memory.knows(login, now_ + i * 10s));
-    CPPUNIT_ASSERT(!memory.knows(login, now_ + 61s));
+    memory.remember(login, now_ + 60s);
+    for (int i = 0; i < 6; ++i) CPPUNIT_ASSERT(60s - i * 10s == memory.left(login, now_ + i * 10s));
+    CPPUNIT_ASSERT(0s == memory.left(login, now_ + 61s));
   }
 
   void nothingIsRememberedForNoTime() {
-    LoginMemory memory(0s);
+    LoginMemory memory(10);
     memory.remember(hash_.ofLogin("alice", "secret"), now_);
-    CPPUNIT_ASSERT(!memory.knows(hash_.ofLogin("alice", "secret"), now_));
+    CPPUNIT_ASSERT(0s == memory.left(hash_.ofLogin("alice", "secret"), now_));
   }
 
   void digestsKeepTheirPartsApart() {
     CPPUNIT_ASSERT(hash_.ofLogin("ab", "c") != hash_.ofLogin("a", "bc"));
     CPPUNIT_ASSERT(hash_.ofLogin("ab", "") != hash_.ofUser("ab"));
     CPPUNIT_ASSERT(hash_.ofLogin("ab", "c") == hash_.ofLogin("ab", "c"));
+    const IpAddress here = *IpAddress::parse("192.0.2.1"), there = *IpAddress::parse("192.0.2.2");
+    CPPUNIT_ASSERT(hash_.ofLoginFrom(here, "ab", "c") == hash_.ofLoginFrom(here, "ab", "c"));
+    CPPUNIT_ASSERT(hash_.ofLoginFrom(here, "ab", "c") != hash_.ofLoginFrom(there, "ab", "c"));
+    CPPUNIT_ASSERT(hash_.ofLoginFrom(here, "ab", "c") != hash_.ofLoginFrom(here, "a", "bc"));
     const KeyedHash other;
     CPPUNIT_ASSERT(hash_.ofUser("ab") != other.ofUser("ab"));
   }
@@ -98,16 +102,17 @@ class LoginMemoryTest : public CppUnit::TestFixture {
 
   void aMillionNamesStayBounded() {
     FailureTable failures(10, 300s);
-    LoginMemory memory(60s);
+    constexpr std::size_t capacity = 1024;
+    LoginMemory memory(capacity);
     Digest key{};
     for (unsigned i = 0; i < 1'000'000; ++i) {
       std::memcpy(key.data(), &i, sizeof i);
       (void)failures.note(key, key, now_);
-      memory.remember(key, now_);
+      memory.remember(key, now_ + 60s);
     }
     CPPUNIT_ASSERT_EQUAL(2 * FailureTable::capacity, failures.size());
-    CPPUNIT_ASSERT_EQUAL(LoginMemory::capacity, memory.size());
-    CPPUNIT_ASSERT(memory.knows(key, now_));  // the last one is there
+    CPPUNIT_ASSERT_EQUAL(capacity, memory.size());
+    CPPUNIT_ASSERT(60s == memory.left(key, now_));  // the last one is there
   }
 
  private:

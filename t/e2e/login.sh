@@ -132,9 +132,10 @@ equal "and after a while it is forgiven" "reply 0" "$(sleep 1; login alice right
 
 # ---- a changed password --------------------------------------------------------------------------
 
+equal "a password" "reply 0" "$(login alice right)"
 set_password alice new
-equal "what was changed is not remembered" "status 1" "$(login alice right)"
-equal "the new one is good at once" "reply 0" "$(login alice new)"
+equal "once it is changed, the new one is good at once" "reply 0" "$(login alice new)"
+equal "and after a second, the old one is not remembered" "status 1" "$(sleep 1; login alice right)"
 
 # ---- behind a load balancer ----------------------------------------------------------------------
 
