@@ -49,16 +49,38 @@ Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<Log> log, Servi
 void Pool::collect() {
   for (unsigned i = 0; i < workers_.size(); ++i) {
     Worker& worker = workers_[i];
-    if (worker.pid == 0 || worker.load() == 0) continue;
-    const std::uint64_t finished = boards_->scoreboard.finished(i);
-    while (worker.collected < finished) release(boards_->scoreboard.ticketOf(i, worker.collected++));
+    if (worker.pid == 0 || worker.condemned || worker.load() == 0) continue;
+    for (auto left = boards_->scoreboard.finished(i) - worker.collected; left > 0; --left) {
+      const Scoreboard::Ticket ticket = boards_->scoreboard.ticketOf(i, worker.collected);
+      if (!holds(i, ticket)) {
+        condemn(i);
+        break;
+      }
+      ++worker.collected;
+      release(ticket);
+    }
     if (worker.load() == 0) listIdle(i);
   }
 }
 
+// A worker parses what strangers send: what it writes may be theirs, and no number of it is taken on trust.
+bool Pool::holds(unsigned index, Scoreboard::Ticket ticket) const {
+  return ticket < tickets_.size() && tickets_[ticket].inUse && tickets_[ticket].worker == index;
+}
+
+void Pool::condemn(unsigned index) {
+  Worker& worker = workers_[index];
+  log_->line(LogLevel::error)
+      .field("event", "worker killed")
+      .field("pid", static_cast<std::uint64_t>(worker.pid))
+      .field("reason", "it has ended a relay that is not its own");
+  worker.condemned = true;
+  ::kill(worker.pid, SIGKILL);
+  retire(index);
+}
+
 void Pool::release(Scoreboard::Ticket ticket) {
   TicketInfo& info = tickets_[ticket];
-  if (!info.inUse) return;
   info.inUse = false;
   freeTickets_.push_back(ticket);
   --relays_;

@@ -100,6 +100,7 @@ class Pool {
     Fd orders;
     bool retired = false;
     bool toldNoMore = false;
+    bool condemned = false;  // it is being killed; what it says counts no more
     bool owedLog = false;  // the log was opened again, and it does not know yet
     std::uint64_t assigned = 0;
     std::uint64_t collected = 0;
@@ -122,6 +123,8 @@ class Pool {
   unsigned idleCount() const;
   void listIdle(unsigned index);
   bool spent(const Worker& worker) const;
+  bool holds(unsigned index, Scoreboard::Ticket ticket) const;
+  void condemn(unsigned index);
   void release(Scoreboard::Ticket ticket);
   void noteDeath(const Worker& worker, bool normal);
   void queue(unsigned index);
