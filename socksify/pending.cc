@@ -2,7 +2,6 @@
 #include "socksify/pending.h"
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
 #include "socksify/background.h"
@@ -12,8 +11,6 @@
 
 namespace crossgate::socksify {
 namespace {
-
-constinit std::atomic<unsigned> swaps{0};
 
 class PendingConnection final : public Job {
  public:
@@ -70,7 +67,6 @@ class PendingConnection final : public Job {
     swapUnder(fds_, std::move(socket));
     if (error == 0 && !fds_.empty()) noteConnection(fds_.front(), destination_, shown_.peer);
     if (error == 0) std::for_each(fds_.begin(), fds_.end(), settled);
-    swaps.fetch_add(1, std::memory_order_release);
   }
 
   std::vector<int> fds_;  // every number of the placeholder
@@ -87,8 +83,6 @@ bool addPending(int fd, std::unique_ptr<GatewayLink> link, const ShownSocket& sh
                 const Destination& destination, Clock::time_point deadline) noexcept {
   return addJob(std::make_unique<PendingConnection>(fd, std::move(link), shown, destination, deadline));
 }
-
-unsigned swapCount() noexcept { return swaps.load(std::memory_order_acquire); }
 
 int failureOf(const GatewayLink& link, const Error& error, const Destination& destination) noexcept {
   tell("%s: %s", destination.toString().c_str(), error.detail.c_str());

@@ -24,9 +24,6 @@ namespace crossgate::socksify {
 bool addPending(int fd, std::unique_ptr<GatewayLink> link, const ShownSocket& shown,
                 const Destination& destination, Clock::time_point deadline) noexcept;
 
-/// The number of swaps so far: poll() compares it to learn whether to look again.
-unsigned swapCount() noexcept;
-
 /// The errno of a failed conversation, told with `verbose`.
 int failureOf(const GatewayLink& link, const Error& error, const Destination& destination) noexcept;
 

@@ -5,9 +5,12 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -112,6 +115,7 @@ void copyFlags(int from, int to) noexcept {
 
 // The descriptors that may still connect.
 constinit FdHints hints;
+constinit std::atomic<unsigned> swaps{0};
 
 struct Note {
   int epoll;
@@ -125,17 +129,40 @@ auto& notes() {
   return *map;
 }
 
-std::vector<Note> notesOf(int fd) {
-  const std::lock_guard lock(notesMutex);
-  const auto found = notes().find(fd);
-  return found == notes().end() ? std::vector<Note>() : found->second;
+/// Held over what the kernel is told of a set and the note of it, so that no swap comes between the two.
+/// A handler in the same thread may call epoll_ctl() too: signals wait.
+class NotesLock {
+ public:
+  NotesLock() noexcept {
+    sigset_t everything;
+    sigfillset(&everything);
+    pthread_sigmask(SIG_SETMASK, &everything, &before_);
+    notesMutex.lock();
+  }
+  ~NotesLock() {
+    notesMutex.unlock();
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NotesLock(const NotesLock&) = delete;
+  NotesLock& operator=(const NotesLock&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+void note(int epoll, int operation, int fd, const epoll_event* event) {
+  auto& list = notes()[fd];
+  std::erase_if(list, [&](const Note& note) { return note.epoll == epoll; });
+  if (operation != EPOLL_CTL_DEL && event != nullptr) list.push_back({epoll, *event});
 }
 
 void replaceOne(int fd, int replacement) noexcept {
+  const NotesLock lock;
   const int descriptorFlags = real().fcntl(fd, F_GETFD);
+  const auto noted = notes().find(fd);
   std::vector<Note> present;
   // Deleting tells which notes still hold; it also keeps the old socket's last sigh from the program.
-  for (const Note& note : notesOf(fd)) {
+  for (const Note& note : noted == notes().end() ? std::vector<Note>() : noted->second) {
     epoll_event none{};
     if (real().epoll_ctl(note.epoll, EPOLL_CTL_DEL, fd, &none) == 0) present.push_back(note);
   }
@@ -234,8 +261,12 @@ void swapUnder(const std::vector<int>& fds, HiddenSocket replacement, OldSocket 
   // Whoever sleeps in poll() on the old socket holds it open: wake them, to look again.
   HiddenSocket old(real().fcntl(fds.front(), F_DUPFD_CLOEXEC, 0));
   for (const int fd : fds) replaceOne(fd, replacement.get());
+  // Who is woken compares the count, and who has read the new one finds the replacement.
+  swaps.fetch_add(1, std::memory_order_release);
   if (fate == OldSocket::ends) real().shutdown(old.get(), SHUT_RDWR);
 }
+
+unsigned swapCount() noexcept { return swaps.load(std::memory_order_acquire); }
 
 void expectConnect(int fd) noexcept { hints.mark(fd); }
 bool mayConnect(int fd) noexcept { return hints.has(fd); }
@@ -243,15 +274,15 @@ bool mayConnect(int fd) noexcept { return hints.has(fd); }
 void settled(int fd) noexcept {
   if (!mayConnect(fd)) return;
   hints.unmark(fd);
-  const std::lock_guard lock(notesMutex);
+  const NotesLock lock;
   notes().erase(fd);
 }
 
-void noteEpoll(int epoll, int operation, int fd, const epoll_event* event) noexcept {
-  const std::lock_guard lock(notesMutex);
-  auto& list = notes()[fd];
-  std::erase_if(list, [&](const Note& note) { return note.epoll == epoll; });
-  if (operation != EPOLL_CTL_DEL && event != nullptr) list.push_back({epoll, *event});
+int changeEpoll(int epoll, int operation, int fd, epoll_event* event) noexcept {
+  const NotesLock lock;
+  const int result = real().epoll_ctl(epoll, operation, fd, event);
+  if (result == 0) note(epoll, operation, fd, event);
+  return result;
 }
 
 void lockEpollNotes() noexcept { notesMutex.lock(); }

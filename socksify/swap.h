@@ -33,12 +33,16 @@ enum class OldSocket : std::uint8_t { ends, goesOn };
 void swapUnder(const std::vector<int>& fds, HiddenSocket replacement,
                OldSocket old = OldSocket::ends) noexcept;
 
+/// The number of swaps so far: poll() compares it to learn whether to look again.
+unsigned swapCount() noexcept;
+
 /// Which epoll sets a socket that is not connected yet was added to.  Only such sockets are noted:
-/// for every other descriptor noteEpoll() and forgetEpoll() cost one load.
+/// for every other descriptor epoll_ctl() costs one load more.
 void expectConnect(int fd) noexcept;  ///< socket() made `fd` and it may connect later
 bool mayConnect(int fd) noexcept;
 void settled(int fd) noexcept;  ///< it is connected, listening or closed
-void noteEpoll(int epoll, int operation, int fd, const epoll_event* event) noexcept;
+/// epoll_ctl() for such a socket.
+int changeEpoll(int epoll, int operation, int fd, epoll_event* event) noexcept;
 /// fork() in between must leave the child with a usable lock.
 void lockEpollNotes() noexcept;
 void unlockEpollNotes() noexcept;

@@ -10,7 +10,6 @@
 
 #include "socksify/background.h"
 #include "socksify/gateway_link.h"
-#include "socksify/pending.h"
 #include "socksify/process.h"
 #include "socksify/real.h"
 #include "socksify/swap.h"
@@ -135,9 +134,8 @@ int pselect(int count, fd_set* read, fd_set* write, fd_set* except, const timesp
 }
 
 int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
-  const int result = real().epoll_ctl(epoll, operation, fd, event);
-  if (result == 0 && mayConnect(fd) && !inVforkChild()) noteEpoll(epoll, operation, fd, event);
-  return result;
+  if (!mayConnect(fd) || inVforkChild()) return real().epoll_ctl(epoll, operation, fd, event);
+  return changeEpoll(epoll, operation, fd, event);
 }
 
 }  // extern "C"

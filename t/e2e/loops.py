@@ -112,6 +112,22 @@ def check_edge(name):
     expect(poller.poll(5)[0][1] & select.EPOLLIN, "the answer")
 
 
+def check_registered_meanwhile(name):
+    """epoll sets that are changed all the time keep their sockets when these are connected."""
+    for _ in range(300):
+        s, _ = start(name)
+        poller = select.epoll()
+        end = time.monotonic() + 30
+        poller.register(s, select.EPOLLOUT)
+        while not poller.poll(0):
+            poller.modify(s, select.EPOLLOUT | select.EPOLLET)
+            poller.unregister(s)
+            poller.register(s, select.EPOLLOUT)
+            expect(time.monotonic() < end, "the event")
+        s.close()
+        poller.close()
+
+
 def check_poll_asleep(name):
     s, _ = start(name)
     p = select.poll()

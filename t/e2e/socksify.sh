@@ -24,6 +24,8 @@ check "an event loop ticks while the gateway takes 2 s" slowly "$python" "$loops
 check "a non-blocking connect is pending: EINPROGRESS, EALREADY, silence, EISCONN" \
   slowly "$python" "$loops" pending echo.example
 check "edge-triggered epoll, registered before, fires once" slowly "$python" "$loops" edge echo.example
+check "a socket is added to epoll sets, changed and taken away while it is connected" \
+  quickly "$python" "$loops" registered_meanwhile echo.example
 check "poll wakes" slowly "$python" "$loops" poll_asleep echo.example
 check "a signal ends the wait and the connection goes on; SO_SNDTIMEO" slowly "$python" "$loops" alarm echo.example
 check "the true errors, blocking and not" quickly "$python" "$loops" errors -
