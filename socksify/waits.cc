@@ -3,10 +3,12 @@
 //
 // epoll needs no help while it waits, only a note of who was added where.  poll() and select() hold
 // the placeholder while they sleep; they wake when it is swapped, and look again at what took its place.
+#include <alloca.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 #include "socksify/background.h"
 #include "socksify/gateway_link.h"
@@ -66,16 +68,15 @@ int selectThroughSwaps(int count, fd_set* read, fd_set* write, fd_set* except, c
                        const sigset_t* mask) {
   // Programs may pass sets that are larger than fd_set, and sets are results too: keep the questions.
   const auto octets = static_cast<std::size_t>((count + 63) / 64 * 8);
-  std::vector<unsigned char> asked[3];
+  auto* const asked = static_cast<unsigned char*>(alloca(3 * octets));
   fd_set* const sets[3] = {read, write, except};
-  for (int i = 0; i < 3; ++i) {
-    if (sets[i] == nullptr) continue;
-    const auto* from = reinterpret_cast<const unsigned char*>(sets[i]);
-    asked[i].assign(from, from + octets);
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (sets[i] != nullptr) std::memcpy(asked + i * octets, sets[i], octets);
   }
   return waitThroughSwaps(timeout, [&](const timespec* left) {
-    for (int i = 0; i < 3; ++i)
-      std::copy(asked[i].begin(), asked[i].end(), reinterpret_cast<unsigned char*>(sets[i]));
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (sets[i] != nullptr) std::memcpy(sets[i], asked + i * octets, octets);
+    }
     return real().pselect(count, read, write, except, left, mask);
   });
 }
@@ -110,12 +111,14 @@ int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const sigset
   return ppoll(fds, count, timeout, mask);
 }
 
-// Linux' select() leaves in `timeout` what is left of it.
+// Linux' select() leaves in `timeout` what is left of it, and takes any number of microseconds.
 int select(int count, fd_set* read, fd_set* write, fd_set* except, timeval* timeout) {
-  if (!anyJobs() || count < 0) return real().select(count, read, write, except, timeout);
+  const bool negative = timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0);
+  if (!anyJobs() || count < 0 || negative) return real().select(count, read, write, except, timeout);
   const auto begun = Clock::now();
   timespec limit{};
-  if (timeout != nullptr) limit = {timeout->tv_sec, timeout->tv_usec * 1000};
+  if (timeout != nullptr)
+    limit = {timeout->tv_sec + timeout->tv_usec / 1000000, timeout->tv_usec % 1000000 * 1000};
   const int result =
       selectThroughSwaps(count, read, write, except, timeout == nullptr ? nullptr : &limit, nullptr);
   if (timeout != nullptr) {

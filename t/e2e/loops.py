@@ -135,6 +135,23 @@ def check_poll_asleep(name):
     expect(p.poll(10000) == [(s.fileno(), select.POLLOUT)], "poll")
 
 
+def check_microseconds(name):
+    """select() takes more than a second of microseconds, but nothing below zero."""
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    s, _ = start(name)
+    wanted = (1 << s.fileno() % 64).to_bytes(8, sys.byteorder)
+
+    def select_for(seconds, microseconds):
+        writable = ctypes.create_string_buffer(bytes(s.fileno() // 64 * 8) + wanted, 128)
+        result = libc.select(s.fileno() + 1, None, writable, None,
+                             ctypes.create_string_buffer(struct.pack("ll", seconds, microseconds)))
+        return result if result >= 0 else -ctypes.get_errno()
+    for unfit in ((0, -1), (9, -1000000), (-1, 2000000)):
+        expect(select_for(*unfit) == -errno.EINVAL, f"{unfit}")
+    expect(select_for(0, 40000000) == 1, "40 s in microseconds")
+
+
 def check_errors(_):
     for name, error in (("refused.example", errno.ECONNREFUSED), ("denied.example", errno.EACCES),
                         ("unreachable.example", errno.EHOSTUNREACH), ("timeout.example", errno.ETIMEDOUT)):
