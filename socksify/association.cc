@@ -139,6 +139,8 @@ std::shared_ptr<Association> associationOf(int fd) noexcept {
   return association;
 }
 
+bool isAssociated(int fd) noexcept { return mayBeAssociated(fd) && associationOf(fd) != nullptr; }
+
 std::shared_ptr<Association> associate(int fd, Family family) {
   const std::uint64_t cookie = socketCookie(fd);
   hints.mark(fd);

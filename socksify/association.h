@@ -61,6 +61,7 @@ bool mayBeAssociated(int fd) noexcept;
 /// The association of a socket; null when there is none.  A connected socket that came across an exec gets
 /// one anew.
 std::shared_ptr<Association> associationOf(int fd) noexcept;
+bool isAssociated(int fd) noexcept;
 /// The same, made if need be.
 std::shared_ptr<Association> associate(int fd, Family family);
 /// Another socket has taken the first one's place.

@@ -18,6 +18,7 @@
 #include <memory>
 #include <vector>
 
+#include "socksify/cancellation.h"
 #include "socksify/gateway_link.h"
 #include "socksify/own_thread.h"
 #include "socksify/real.h"
@@ -42,6 +43,7 @@ void setState(gaicb& request, int state) noexcept {
 }
 
 void answer(gaicb& request) noexcept {
+  const Uncancelled whole;
   addrinfo* result = nullptr;
   const int code = ::getaddrinfo(request.ar_name, request.ar_service, request.ar_request, &result);
   request.ar_result = result;

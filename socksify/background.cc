@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "socksify/association.h"
+#include "socksify/cancellation.h"
 #include "socksify/control_connections.h"
 #include "socksify/own_thread.h"
 #include "socksify/real.h"
@@ -164,6 +165,7 @@ void afterForkInChild() {
 }  // namespace
 
 bool addJob(std::unique_ptr<Job> job) noexcept {
+  const Uncancelled whole;
   Helper& all = helper();
   const std::lock_guard lock(all.mutex);
   // A child made without fork()'s handlers (_Fork, clone) has the memory of a thread that it has not.

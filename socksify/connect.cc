@@ -6,8 +6,8 @@
 // be reached in its family, and otherwise on one that takes its place.  On a non-blocking socket, and
 // when a signal or SO_SNDTIMEO ends a blocking wait, it goes on in the background (pending.h).
 //
-// connect() is a cancellation point, so nothing here is noexcept, no lock is held over a wait, and all
-// that is held has a destructor.
+// connect() is a cancellation point: it waits in frames that hold nothing (cancellation.h), and all else
+// is done between the waits.
 #include "socksify/connect.h"
 
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 
 #include "socksify/association.h"
 #include "socksify/background.h"
+#include "socksify/cancellation.h"
 #include "socksify/control_connections.h"
 #include "socksify/datagram.h"
 #include "socksify/pending.h"
@@ -39,25 +40,18 @@ void disconnect(int fd) noexcept {
   real().connect(fd, &unspecified, sizeof unspecified);
 }
 
-int connectDirectly(int fd, const Endpoint& endpoint) {
-  sockaddr_storage storage;
-  const socklen_t length = endpoint.toSockaddr(storage);
-  return real().connect(fd, reinterpret_cast<const sockaddr*>(&storage), length);
-}
-
 // A fake was handed out before the port was known, and a `direct` pattern with that port applies.
-int connectDirectlyByName(int fd, const Destination& destination, Family family) {
+std::optional<Endpoint> endpointOf(const Destination& destination, Family family) {
   addrinfo hints{};
   hints.ai_family = toAf(family);
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = family == Family::ipv6 ? AI_V4MAPPED | AI_ALL : 0;
   addrinfo* list = nullptr;
-  if (real().getaddrinfo(destination.name()->c_str(), nullptr, &hints, &list) != 0) return fail(EHOSTUNREACH);
+  if (real().getaddrinfo(destination.name()->c_str(), nullptr, &hints, &list) != 0) return std::nullopt;
   auto endpoint = Endpoint::from(list->ai_addr, list->ai_addrlen);
   real().freeaddrinfo(list);
-  if (!endpoint) return fail(EHOSTUNREACH);
-  endpoint->port = destination.port;
-  return connectDirectly(fd, *endpoint);
+  if (endpoint) endpoint->port = destination.port;
+  return endpoint;
 }
 
 // What a program that sees EINTR does next (poll, connect again, give up) is its own affair; one whose
@@ -72,7 +66,21 @@ bool someHandlerInterrupts() noexcept {
   return false;
 }
 
-/// One connect() of a stream socket through the Gateway.
+bool isBlocking(int fd) noexcept { return (real().fcntl(fd, F_GETFL) & O_NONBLOCK) == 0; }
+
+// How long the program lets a blocking call wait.
+Clock::time_point sendTimeout(int fd) noexcept {
+  timeval limit{};
+  socklen_t length = sizeof limit;
+  if (real().getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, &length) != 0 ||
+      (limit.tv_sec == 0 && limit.tv_usec == 0)) {
+    return Clock::time_point::max();
+  }
+  return Clock::now() + std::chrono::seconds(limit.tv_sec) + std::chrono::microseconds(limit.tv_usec);
+}
+
+/// One connect() of a stream socket through the Gateway: begin(), and goOn() after each wait, until one
+/// of them has its result.
 class GatewayConnect {
  public:
   GatewayConnect(int fd, const Endpoint& peer, Destination destination)
@@ -81,14 +89,30 @@ class GatewayConnect {
     shown_.peer = peer;
   }
 
-  int run() {
+  std::optional<int> begin() {
     auto gateway = lib_.gatewayAddresses();
     if (!gateway) {
       warnOnce("%s", gateway.error().detail.c_str());
       return fail(EHOSTUNREACH);
     }
-    const int flags = real().fcntl(fd_, F_GETFL);
-    return (flags & O_NONBLOCK) != 0 ? startInBackground(*gateway) : runHere(*gateway);
+    return isBlocking(fd_) ? beginHere(*gateway) : startInBackground(*gateway);
+  }
+
+  // `waited`: 0, something may be done; EINTR; ETIMEDOUT.
+  std::optional<int> goOn(int waited) {
+    if (waited == EINTR) return leaveToBackground(EINTR);
+    if (waited == ETIMEDOUT && patience_ < deadline_) return leaveToBackground(EINPROGRESS);
+    if (waited == ETIMEDOUT) return giveUp(ETIMEDOUT);
+    return advance();
+  }
+
+  pollfd awaited() const noexcept { return {link_->fd(), link_->events(), 0}; }
+  Clock::time_point patience() const noexcept { return patience_; }
+
+  /// The thread that waits is cancelled.
+  static void letGo(void* attempt) {
+    const std::unique_ptr<GatewayConnect> cancelled(static_cast<GatewayConnect*>(attempt));
+    cancelled->giveUp(ECANCELED);
   }
 
  private:
@@ -110,33 +134,22 @@ class GatewayConnect {
     return -1;
   }
 
-  int runHere(const std::vector<Endpoint>& gateway) {
+  std::optional<int> beginHere(const std::vector<Endpoint>& gateway) {
     borrowing_ = canBorrow(gateway);
     link_ = borrowing_
                 ? std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, shown_.family, fd_)
                 : std::make_unique<GatewayLink>(lib_.clientOptions(), request(), gateway, shown_.family);
-    const auto patience = std::min(deadline_, sendTimeout());
-    for (;;) {
-      auto progress = link_->advance();
-      if (!progress) return giveUp(failureOf(*link_, progress.error(), destination_));
-      if (*progress == GatewayLink::Progress::done) break;
-      const int waited = waitUntil(patience);
-      if (waited == EINTR) return leaveToBackground(EINTR);
-      if (waited == ETIMEDOUT && patience < deadline_) return leaveToBackground(EINPROGRESS);
-      if (waited == ETIMEDOUT) return giveUp(ETIMEDOUT);
-    }
+    patience_ = std::min(deadline_, sendTimeout(fd_));
+    return advance();
+  }
+
+  std::optional<int> advance() {
+    auto progress = link_->advance();
+    if (!progress) return giveUp(failureOf(*link_, progress.error(), destination_));
+    if (*progress != GatewayLink::Progress::done) return std::nullopt;
     const auto code = link_->reply().code;
     if (code != socks5::ReplyCode::succeeded) return giveUp(errnoOf(socks5::failureOf(code)));
     return succeed();
-  }
-
-  // 0: something may be done; EINTR; ETIMEDOUT.
-  int waitUntil(Clock::time_point until) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-    if (left <= 0) return ETIMEDOUT;
-    pollfd ready{link_->fd(), link_->events(), 0};
-    const int count = real().poll(&ready, 1, static_cast<int>(std::min<std::int64_t>(left, 1 << 30)));
-    return count < 0 && errno == EINTR && someHandlerInterrupts() ? EINTR : 0;
   }
 
   // The connection attempt goes on, as POSIX asks, and the socket shows it as under way.
@@ -185,20 +198,11 @@ class GatewayConnect {
     });
   }
 
-  Clock::time_point sendTimeout() const noexcept {
-    timeval limit{};
-    socklen_t length = sizeof limit;
-    if (real().getsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, &length) != 0 ||
-        (limit.tv_sec == 0 && limit.tv_usec == 0)) {
-      return Clock::time_point::max();
-    }
-    return Clock::now() + std::chrono::seconds(limit.tv_sec) + std::chrono::microseconds(limit.tv_usec);
-  }
-
   SocksLib& lib_ = SocksLib::get();
   int fd_;
   Destination destination_;
   Clock::time_point deadline_;
+  Clock::time_point patience_ = deadline_;
   ShownSocket shown_;
   std::unique_ptr<GatewayLink> link_;
   bool borrowing_ = false;
@@ -222,21 +226,80 @@ bool isConnected(int fd) noexcept {
   return real().getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0;
 }
 
-int connectStream(int fd, const sockaddr* address, socklen_t length, const Endpoint& peer) {
-  if (isConnecting(fd)) return fail(EALREADY);
-  if (isConnected(fd)) return fail(EISCONN);
-  if (const int error = settleEarlierFailure(fd); error != 0) return fail(error);
-  Route route = SocksLib::get().routeTo(peer, true);
-  switch (route.kind) {
-    case Route::Kind::refused: return fail(route.error);
-    case Route::Kind::direct:
-      if (route.destination.name() != nullptr && !route.destination.name()->empty()) {
-        return connectDirectlyByName(fd, route.destination, peer.address.family());
-      }
-      return real().connect(fd, address, length);
-    case Route::Kind::gateway: break;
+/// What is left of a connect(), for frames that hold nothing.
+struct Rest {
+  enum class Kind : std::uint8_t {
+    none,     ///< it is over, with `result`
+    direct,   ///< the C library's connect(), to `elsewhere` if that is set
+    gateway,  ///< `attempt` waits for the Gateway
+  } kind = Kind::none;
+  int result = -1;
+  std::optional<Endpoint> elsewhere{};
+  GatewayConnect* attempt = nullptr;
+};
+
+Rest over(int result) noexcept { return {Rest::Kind::none, result}; }
+
+Rest beginAttempt(int fd, const Endpoint& peer, Destination destination) {
+  auto attempt = std::make_unique<GatewayConnect>(fd, peer, std::move(destination));
+  if (const auto result = attempt->begin()) {
+    const KeepErrno keep;
+    attempt.reset();
+    return over(*result);
   }
-  return GatewayConnect(fd, peer, std::move(route.destination)).run();
+  return {Rest::Kind::gateway, -1, {}, attempt.release()};
+}
+
+[[gnu::noinline]] Rest goOn(GatewayConnect* waiting, int waited) {
+  const Uncancelled whole;
+  std::unique_ptr<GatewayConnect> attempt(waiting);
+  const auto result = attempt->goOn(waited);
+  const KeepErrno keep;
+  if (!result) return {Rest::Kind::gateway, -1, {}, attempt.release()};
+  attempt.reset();
+  return over(*result);
+}
+
+Rest beginStream(int fd, const Endpoint& peer) {
+  if (isConnecting(fd)) return over(fail(EALREADY));
+  if (isConnected(fd)) return over(fail(EISCONN));
+  if (const int error = settleEarlierFailure(fd); error != 0) return over(fail(error));
+  Route route = SocksLib::get().routeTo(peer, true);
+  if (route.kind == Route::Kind::refused) return over(fail(route.error));
+  if (route.kind == Route::Kind::gateway) return beginAttempt(fd, peer, std::move(route.destination));
+  if (route.destination.name() == nullptr || route.destination.name()->empty()) return {Rest::Kind::direct};
+  const auto endpoint = endpointOf(route.destination, peer.address.family());
+  return endpoint ? Rest{Rest::Kind::direct, -1, endpoint} : over(fail(EHOSTUNREACH));
+}
+
+[[gnu::noinline]] Rest begin(int fd, const sockaddr* address, socklen_t length, const Endpoint& peer) {
+  const Uncancelled whole;
+  const int type = socketOption(fd, SO_TYPE);
+  const int domain = socketOption(fd, SO_DOMAIN);
+  const bool ofFamily = domain == toAf(peer.address.family());
+  // A datagram socket of IPv6 may be connected to an address of IPv4.
+  const bool widened = type == SOCK_DGRAM && domain == AF_INET6 && !ofFamily;
+  // An address of the wrong family, and what is no socket: the kernel's own error.
+  if (!ofFamily && !widened) return {Rest::Kind::direct};
+  if (type == SOCK_STREAM) return beginStream(fd, peer);
+  const Endpoint seen = widened ? Endpoint{peer.address.mapped(), peer.port} : peer;
+  return over(connectDatagram(fd, address, length, seen));
+}
+
+// A cancellation point, and so are those that call it.
+int waitFor(GatewayConnect& attempt) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(attempt.patience() - Clock::now()).count();
+  if (left <= 0) return ETIMEDOUT;
+  pollfd ready = attempt.awaited();
+  const int count = pollOrLetGo(ready, static_cast<int>(std::min<std::int64_t>(left, 1 << 30)),
+                                GatewayConnect::letGo, &attempt);
+  return count < 0 && errno == EINTR && someHandlerInterrupts() ? EINTR : 0;
+}
+
+int connectDirectly(int fd, const Endpoint& endpoint) {
+  sockaddr_storage storage;
+  const socklen_t length = endpoint.toSockaddr(storage);
+  return real().connect(fd, reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
 }  // namespace
@@ -268,19 +331,15 @@ Family familyOfSocket(int fd) noexcept {
 int connectSocket(int fd, const sockaddr* address, socklen_t length) {
   const auto peer = Endpoint::from(address, length);
   if (!peer) return real().connect(fd, address, length);
-  const int type = socketOption(fd, SO_TYPE);
-  const int domain = socketOption(fd, SO_DOMAIN);
-  const bool ofFamily = domain == toAf(peer->address.family());
-  // A datagram socket of IPv6 may be connected to an address of IPv4.
-  const bool widened = type == SOCK_DGRAM && domain == AF_INET6 && !ofFamily;
-  // An address of the wrong family, and what is no socket: the kernel's own error.
-  if (!ofFamily && !widened) return real().connect(fd, address, length);
   const int before = errno;
-  const Endpoint seen = widened ? Endpoint{peer->address.mapped(), peer->port} : *peer;
-  const int result = type == SOCK_STREAM ? connectStream(fd, address, length, seen)
-                                         : connectDatagram(fd, address, length, seen);
-  if (result == 0) errno = before;
-  return result;
+  Rest rest = begin(fd, address, length, *peer);
+  while (rest.kind == Rest::Kind::gateway) rest = goOn(rest.attempt, waitFor(*rest.attempt));
+  if (rest.kind == Rest::Kind::direct) {
+    errno = before;
+    return rest.elsewhere ? connectDirectly(fd, *rest.elsewhere) : real().connect(fd, address, length);
+  }
+  if (rest.result == 0) errno = before;
+  return rest.result;
 }
 
 }  // namespace crossgate::socksify

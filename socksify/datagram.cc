@@ -20,6 +20,7 @@
 #include <cstring>
 
 #include "socksify/association.h"
+#include "socksify/cancellation.h"
 #include "socksify/connect.h"
 #include "socksify/real.h"
 #include "socksify/socks_lib.h"
@@ -132,7 +133,8 @@ ssize_t sendThroughRelay(int fd, const msghdr& message, int flags, Association& 
 }
 
 // A message to an address, or on a socket whose peer is behind the Gateway.
-ssize_t sendMessage(int fd, const msghdr& message, int flags, const Endpoint& to) {
+[[gnu::noinline]] ssize_t sendMessage(int fd, const msghdr& message, int flags, const Endpoint& to) {
+  const Uncancelled whole;
   const Route route = SocksLib::get().routeTo(to, false);
   switch (route.kind) {
     case Route::Kind::direct:
@@ -157,7 +159,7 @@ std::optional<Endpoint> destinationOf(const msghdr& message) noexcept {
 }
 
 // A message without an address: it goes to the peer of connect().
-Next sendUnnamed(int fd, const msghdr& message, int flags, ssize_t& result) {
+[[gnu::noinline]] Next sendUnnamed(int fd, const msghdr& message, int flags, ssize_t& result) {
   const auto association = associationOf(fd);
   const auto peer = association ? association->peer() : std::nullopt;
   if (!peer) return Next::plain;
@@ -211,32 +213,21 @@ namespace {
 
 // ---- receiving ----------------------------------------------------------------------------------
 
+/// The head of the next datagram, and where it came from.
 struct Incoming {
-  enum class Kind : std::uint8_t { fromRelay, direct, unwanted, nothing } kind = Kind::nothing;
-  std::size_t headerOctets = 0;
-  Destination sender{};
+  std::array<std::uint8_t, maxHeader> head;
+  std::size_t octets = 0;
+  sockaddr_storage from{};
+  socklen_t length = sizeof from;
 };
 
-// Looks at the next datagram; waits for one as `flags` and the socket have it.
-Incoming look(int fd, int flags, const Association& association) {
-  std::array<std::uint8_t, maxHeader> head;
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  const int peek = MSG_PEEK | (flags & MSG_DONTWAIT);
+// Waits for one as `flags` and the socket have it: a cancellation point, like all of receiveMessage().
+bool peek(int fd, int flags, Incoming& incoming) {
   const ssize_t got =
-      real().recvfrom(fd, head.data(), head.size(), peek, reinterpret_cast<sockaddr*>(&storage), &length);
-  if (got < 0) return {};
-  const auto from = Endpoint::from(reinterpret_cast<const sockaddr*>(&storage), length);
-  if (!from) return {Incoming::Kind::unwanted};
-  if (!association.isRelay(*from)) {
-    const bool direct = SocksLib::get().routeTo(from->unmapped(), false).kind == Route::Kind::direct;
-    return {direct ? Incoming::Kind::direct : Incoming::Kind::unwanted};
-  }
-  Reader reader(OctetSpan(head).first(static_cast<std::size_t>(got)));
-  auto header = socks5::decodeUdpHeader(reader);
-  // The Gateway puts together what arrives in fragments, so that none is sent to us.
-  if (!header || header->fragment != 0) return {Incoming::Kind::unwanted};
-  return {Incoming::Kind::fromRelay, reader.position(), std::move(header->destination)};
+      real().recvfrom(fd, incoming.head.data(), incoming.head.size(), MSG_PEEK | (flags & MSG_DONTWAIT),
+                      reinterpret_cast<sockaddr*>(&incoming.from), &incoming.length);
+  incoming.octets = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+  return got >= 0;
 }
 
 void discard(int fd) {
@@ -252,11 +243,11 @@ void showSender(msghdr& message, const Endpoint& sender, socklen_t room) noexcep
   message.msg_namelen = length;
 }
 
-// The datagram that look() saw, its header apart.  -1 with EAGAIN if another thread took it meanwhile.
+// The datagram that was seen, its header apart.  -1 with EAGAIN if another thread took it meanwhile.
 ssize_t receiveFromRelay(int fd, msghdr& message, int flags, Association& association,
-                         const Incoming& incoming) {
+                         std::size_t headerOctets, const Destination& sender) {
   std::array<std::uint8_t, maxHeader> head;
-  std::vector<iovec> parts = withHeader(head.data(), incoming.headerOctets, message);
+  std::vector<iovec> parts = withHeader(head.data(), headerOctets, message);
   msghdr whole = message;
   whole.msg_iov = parts.data();
   whole.msg_iovlen = parts.size();
@@ -264,24 +255,45 @@ ssize_t receiveFromRelay(int fd, msghdr& message, int flags, Association& associ
   if (got < 0) return got;
   message.msg_flags = whole.msg_flags;
   message.msg_controllen = whole.msg_controllen;
-  showSender(message, association.shownSender(incoming.sender), message.msg_namelen);
-  return std::max<ssize_t>(got - static_cast<ssize_t>(incoming.headerOctets), 0);
+  showSender(message, association.shownSender(sender), message.msg_namelen);
+  return std::max<ssize_t>(got - static_cast<ssize_t>(headerOctets), 0);
+}
+
+enum class Taken : std::uint8_t { plain, unwanted, done };
+
+// What has come: for the C library to receive, for nobody, or received with its `result`.
+[[gnu::noinline]] Taken take(int fd, msghdr& message, int flags, const Incoming& incoming, ssize_t& result) {
+  const Uncancelled whole;
+  const auto association = associationOf(fd);
+  if (association == nullptr) return Taken::plain;
+  const auto from = Endpoint::from(reinterpret_cast<const sockaddr*>(&incoming.from), incoming.length);
+  if (!from) return Taken::unwanted;
+  if (!association->isRelay(*from)) {
+    const bool direct = SocksLib::get().routeTo(from->unmapped(), false).kind == Route::Kind::direct;
+    return direct ? Taken::plain : Taken::unwanted;
+  }
+  Reader reader(OctetSpan(incoming.head).first(incoming.octets));
+  auto header = socks5::decodeUdpHeader(reader);
+  // The Gateway puts together what arrives in fragments, so that none is sent to us.
+  if (!header || header->fragment != 0) return Taken::unwanted;
+  result = receiveFromRelay(fd, message, flags, *association, reader.position(), header->destination);
+  return Taken::done;
 }
 
 }  // namespace
 
-ssize_t receiveMessage(int fd, msghdr& message, int flags, Association& association) {
+ssize_t receiveMessage(int fd, msghdr& message, int flags) {
   // Errors have a queue of their own, without headers.
   if ((flags & MSG_ERRQUEUE) != 0) return real().recvmsg(fd, &message, flags);
   for (;;) {
-    const Incoming incoming = look(fd, flags, association);
-    switch (incoming.kind) {
-      case Incoming::Kind::nothing: return -1;
-      case Incoming::Kind::direct: return real().recvmsg(fd, &message, flags);
-      case Incoming::Kind::unwanted: discard(fd); continue;
-      case Incoming::Kind::fromRelay: break;
+    Incoming incoming;
+    if (!peek(fd, flags, incoming)) return -1;
+    ssize_t got = -1;
+    switch (take(fd, message, flags, incoming, got)) {
+      case Taken::plain: return real().recvmsg(fd, &message, flags);
+      case Taken::unwanted: discard(fd); continue;
+      case Taken::done: break;
     }
-    const ssize_t got = receiveFromRelay(fd, message, flags, association, incoming);
     if (got >= 0 || errno != EAGAIN || (flags & MSG_DONTWAIT) != 0) return got;
     if ((real().fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) return got;
   }

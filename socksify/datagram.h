@@ -20,7 +20,7 @@ bool mayBeInternet(const void* address, socklen_t length) noexcept;
 enum class Next : std::uint8_t { plain, done };
 Next sendThroughGateway(int fd, msghdr& message, int& flags, ssize_t& result);
 
-/// recvmsg() on a socket with an association.
-ssize_t receiveMessage(int fd, msghdr& message, int flags, Association& association);
+/// recvmsg() on a socket with an association.  A cancellation point.
+ssize_t receiveMessage(int fd, msghdr& message, int flags);
 
 }  // namespace crossgate::socksify

@@ -31,8 +31,7 @@ ssize_t withTrueError(int fd, ssize_t result) {
   return result;
 }
 
-ssize_t receiveInto(int fd, void* data, size_t size, int flags, sockaddr* address, socklen_t* length,
-                    Association& association) {
+ssize_t receiveInto(int fd, void* data, size_t size, int flags, sockaddr* address, socklen_t* length) {
   iovec part{data, size};
   msghdr message{};
   message.msg_iov = &part;
@@ -41,7 +40,7 @@ ssize_t receiveInto(int fd, void* data, size_t size, int flags, sockaddr* addres
     message.msg_name = address;
     message.msg_namelen = *length;
   }
-  const ssize_t got = receiveMessage(fd, message, flags, association);
+  const ssize_t got = receiveMessage(fd, message, flags);
   if (got >= 0 && address != nullptr && length != nullptr) *length = message.msg_namelen;
   return got;
 }
@@ -81,13 +80,12 @@ ssize_t send(int fd, const void* data, size_t size, int flags) {
 }
 
 ssize_t write(int fd, const void* data, size_t size) {
-  if (!mayBeAssociated(fd) || associationOf(fd) == nullptr) return withTrueError(fd, real().write(fd, data, size));
+  if (!isAssociated(fd)) return withTrueError(fd, real().write(fd, data, size));
   return sendto(fd, data, size, 0, nullptr, 0);
 }
 
 ssize_t writev(int fd, const iovec* parts, int count) {
-  if (count < 0 || !mayBeAssociated(fd) || associationOf(fd) == nullptr)
-    return withTrueError(fd, real().writev(fd, parts, count));
+  if (count < 0 || !isAssociated(fd)) return withTrueError(fd, real().writev(fd, parts, count));
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts);
   message.msg_iovlen = static_cast<std::size_t>(count);
@@ -109,15 +107,13 @@ int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
 }
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
-  const auto association = associationOf(fd);
-  if (association == nullptr || message == nullptr) return withTrueError(fd, real().recvmsg(fd, message, flags));
-  return receiveMessage(fd, *message, flags, *association);
+  if (message == nullptr || !isAssociated(fd)) return withTrueError(fd, real().recvmsg(fd, message, flags));
+  return receiveMessage(fd, *message, flags);
 }
 
 ssize_t recvfrom(int fd, void* data, size_t size, int flags, sockaddr* address, socklen_t* length) {
-  const auto association = associationOf(fd);
-  if (association == nullptr) return withTrueError(fd, real().recvfrom(fd, data, size, flags, address, length));
-  return receiveInto(fd, data, size, flags, address, length, *association);
+  if (!isAssociated(fd)) return withTrueError(fd, real().recvfrom(fd, data, size, flags, address, length));
+  return receiveInto(fd, data, size, flags, address, length);
 }
 
 ssize_t recv(int fd, void* data, size_t size, int flags) {
@@ -126,29 +122,25 @@ ssize_t recv(int fd, void* data, size_t size, int flags) {
 }
 
 ssize_t read(int fd, void* data, size_t size) {
-  if (!mayBeAssociated(fd)) return withTrueError(fd, real().read(fd, data, size));
-  const auto association = associationOf(fd);
-  if (association == nullptr) return withTrueError(fd, real().read(fd, data, size));
-  return receiveInto(fd, data, size, 0, nullptr, nullptr, *association);
+  if (!isAssociated(fd)) return withTrueError(fd, real().read(fd, data, size));
+  return receiveInto(fd, data, size, 0, nullptr, nullptr);
 }
 
 ssize_t readv(int fd, const iovec* parts, int count) {
-  const auto association = associationOf(fd);
-  if (association == nullptr || count < 0) return withTrueError(fd, real().readv(fd, parts, count));
+  if (count < 0 || !isAssociated(fd)) return withTrueError(fd, real().readv(fd, parts, count));
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts);
   message.msg_iovlen = static_cast<std::size_t>(count);
-  return receiveMessage(fd, message, 0, *association);
+  return receiveMessage(fd, message, 0);
 }
 
 // MSG_WAITFORONE: only the first may be waited for.  The timeout is looked at after each, as it is by
 // the kernel.
 int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
-  const auto association = associationOf(fd);
-  if (association == nullptr) return real().recvmmsg(fd, messages, count, flags, timeout);
+  if (!isAssociated(fd)) return real().recvmmsg(fd, messages, count, flags, timeout);
   const auto begun = Clock::now();
   for (unsigned i = 0; i < count; ++i) {
-    const ssize_t got = receiveMessage(fd, messages[i].msg_hdr, flags & ~MSG_WAITFORONE, *association);
+    const ssize_t got = receiveMessage(fd, messages[i].msg_hdr, flags & ~MSG_WAITFORONE);
     if (got < 0) return i == 0 ? -1 : static_cast<int>(i);
     messages[i].msg_len = static_cast<unsigned>(got);
     if ((flags & MSG_WAITFORONE) != 0) flags |= MSG_DONTWAIT;

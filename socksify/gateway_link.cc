@@ -8,6 +8,7 @@
 #include <array>
 #include <utility>
 
+#include "socksify/cancellation.h"
 #include "socksify/real.h"
 #include "socksify/socket_table.h"
 
@@ -20,6 +21,7 @@ constexpr int firstHiddenFd = 1000;
 
 int hideAway(int fd) noexcept {
   if (fd < 0) return -1;
+  const Uncancelled whole;
   const int high = real().fcntl(fd, F_DUPFD_CLOEXEC, firstHiddenFd);
   if (high < 0) return fd;  // the limit of descriptors is lower than that
   real().close(fd);
@@ -56,6 +58,7 @@ int HiddenSocket::release() noexcept {
 }
 
 void HiddenSocket::reset() noexcept {
+  const Uncancelled whole;
   const int saved = errno;
   if (isOurs()) real().close(fd_);
   errno = saved;

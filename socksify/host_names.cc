@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "socksify/cancellation.h"
 #include "socksify/names.h"
 #include "socksify/real.h"
 #include "socksify/socks_lib.h"
@@ -65,9 +66,10 @@ int fill(hostent& host, const std::string& name, const IpAddress& address, char*
 enum class Answered : std::uint8_t { bySystem, byUs };
 
 // Fills in *result, *error (an h_errno) and the code of the _r functions.
-Answered byName(const char* name, int family, hostent& host, char* buffer, std::size_t size, hostent** result,
-                int* error, int& code) noexcept {
+[[gnu::noinline]] Answered byName(const char* name, int family, hostent& host, char* buffer, std::size_t size,
+                                  hostent** result, int* error, int& code) noexcept {
   const KeepErrno keep;
+  const Uncancelled whole;
   const Lookup lookup = lookUp(name, family, 0, false);
   if (lookup.kind == Lookup::Kind::system || (family != AF_INET && family != AF_INET6))
     return Answered::bySystem;
@@ -92,6 +94,7 @@ Answered byName(const char* name, int family, hostent& host, char* buffer, std::
 int byAddress(const void* address, socklen_t length, int family, hostent& host, char* buffer,
               std::size_t size, hostent** result, int* error) noexcept {
   const KeepErrno keep;
+  const Uncancelled whole;
   *result = nullptr;
   *error = HOST_NOT_FOUND;
   const auto* octets = static_cast<const std::uint8_t*>(address);

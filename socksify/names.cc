@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "socksify/ask_gateway.h"
+#include "socksify/cancellation.h"
 #include "socksify/idn.h"
 #include "socksify/real.h"
 #include "socksify/socks_lib.h"
@@ -114,6 +115,39 @@ std::uint16_t numericPort(const char* service) noexcept {
   return service == nullptr ? std::uint16_t{0} : parsePort(service).value_or(0);
 }
 
+// True when the answer, or its failure, is ours to give.
+[[gnu::noinline]] bool answerOurselves(const char* node, const char* service, const addrinfo& asked,
+                                       addrinfo** result, int& code) noexcept {
+  const KeepErrno keep;
+  const Uncancelled whole;
+  std::string name = node;
+  code = (asked.ai_flags & AI_IDN) != 0 ? toAscii(node, name) : 0;
+  if (code != 0) return true;
+  const Lookup lookup =
+      lookUp(name.c_str(), asked.ai_family, numericPort(service), (asked.ai_flags & AI_V4MAPPED) != 0);
+  if (lookup.kind == Lookup::Kind::failed) code = lookup.code;
+  if (lookup.kind == Lookup::Kind::fake) code = answerWithFakes(name.c_str(), service, asked, result);
+  return lookup.kind != Lookup::Kind::system;
+}
+
+[[gnu::noinline]] int nameEndpoint(const Endpoint& endpoint, const sockaddr* address, socklen_t length,
+                                   char* host, socklen_t hostSize, char* service, socklen_t serviceSize,
+                                   int flags) noexcept {
+  const Uncancelled whole;
+  // The C library says all but the name; it would ask a name server for that.
+  const int numeric = (flags & ~NI_NAMEREQD) | NI_NUMERICHOST;
+  const int code = real().getnameinfo(address, length, host, hostSize, service, serviceSize, numeric);
+  if (code != 0 && code != EAI_OVERFLOW) return code;
+  const KeepErrno keep;
+  auto name = nameOf(endpoint.address);
+  if (name && (flags & NI_IDN) != 0) name = fromAscii(*name);
+  if (!name) return (flags & NI_NAMEREQD) != 0 ? EAI_NONAME : code;
+  if (name->size() >= hostSize) return EAI_OVERFLOW;
+  std::memcpy(host, name->c_str(), name->size() + 1);
+  if (service == nullptr || serviceSize == 0) return 0;
+  return real().getnameinfo(address, length, nullptr, 0, service, serviceSize, flags & ~NI_NAMEREQD);
+}
+
 }  // namespace
 
 Lookup lookUp(const char* host, int family, std::uint16_t port, bool mapped) noexcept {
@@ -179,21 +213,10 @@ int getaddrinfo(const char* node, const char* service, const addrinfo* hints, ad
   const bool known =
       asked.ai_family == AF_UNSPEC || asked.ai_family == AF_INET || asked.ai_family == AF_INET6;
   // "*" is the C library's other way of saying no name at all.
-  if (node == nullptr || std::strcmp(node, "*") == 0 || !known || (asked.ai_flags & AI_NUMERICHOST) != 0) {
-    return real().getaddrinfo(node, service, hints, result);
-  }
-  const KeepErrno keep;
-  std::string name = node;
-  if ((asked.ai_flags & AI_IDN) != 0) {
-    if (const int code = toAscii(node, name); code != 0) return code;
-  }
-  const Lookup lookup =
-      lookUp(name.c_str(), asked.ai_family, numericPort(service), (asked.ai_flags & AI_V4MAPPED) != 0);
-  switch (lookup.kind) {
-    case Lookup::Kind::failed: return lookup.code;
-    case Lookup::Kind::fake: return answerWithFakes(name.c_str(), service, asked, result);
-    case Lookup::Kind::system: break;
-  }
+  const bool name =
+      node != nullptr && std::strcmp(node, "*") != 0 && known && (asked.ai_flags & AI_NUMERICHOST) == 0;
+  int code = 0;
+  if (name && answerOurselves(node, service, asked, result, code)) return code;
   return real().getaddrinfo(node, service, hints, result);
 }
 
@@ -203,18 +226,7 @@ int getnameinfo(const sockaddr* address, socklen_t length, char* host, socklen_t
   if (!endpoint || host == nullptr || hostSize == 0 || (flags & NI_NUMERICHOST) != 0) {
     return real().getnameinfo(address, length, host, hostSize, service, serviceSize, flags);
   }
-  // The C library says all but the name; it would ask a name server for that.
-  const int numeric = (flags & ~NI_NAMEREQD) | NI_NUMERICHOST;
-  const int code = real().getnameinfo(address, length, host, hostSize, service, serviceSize, numeric);
-  if (code != 0 && code != EAI_OVERFLOW) return code;
-  const KeepErrno keep;
-  auto name = nameOf(endpoint->address);
-  if (name && (flags & NI_IDN) != 0) name = fromAscii(*name);
-  if (!name) return (flags & NI_NAMEREQD) != 0 ? EAI_NONAME : code;
-  if (name->size() >= hostSize) return EAI_OVERFLOW;
-  std::memcpy(host, name->c_str(), name->size() + 1);
-  if (service == nullptr || serviceSize == 0) return 0;
-  return real().getnameinfo(address, length, nullptr, 0, service, serviceSize, flags & ~NI_NAMEREQD);
+  return nameEndpoint(*endpoint, address, length, host, hostSize, service, serviceSize, flags);
 }
 
 }  // extern "C"

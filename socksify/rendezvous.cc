@@ -10,6 +10,7 @@
 
 #include "socksify/ask_gateway.h"
 #include "socksify/background.h"
+#include "socksify/cancellation.h"
 #include "socksify/connect.h"
 #include "socksify/real.h"
 #include "socksify/socket_table.h"
@@ -142,9 +143,24 @@ int giveOut(Rendezvous come, int accepted, sockaddr* address, socklen_t* length)
   return accepted;
 }
 
+// What becomes of a connection that a listening socket has accepted: true when the program is told `result`.
+[[gnu::noinline]] bool receive(int fd, int accepted, const sockaddr_storage& from, socklen_t size,
+                               sockaddr* address, socklen_t* length, int& result) {
+  const Uncancelled whole;
+  const auto who = Endpoint::from(reinterpret_cast<const sockaddr*>(&from), size);
+  if (auto come = takeRendezvous(socketCookie(fd), who)) {
+    result = giveOut(std::move(*come), accepted, address, length);
+    return true;
+  }
+  tell("a connection from %s did not come through the gateway", who ? who->toString().c_str() : "?");
+  real().close(accepted);
+  return false;
+}
+
 }  // namespace
 
 int meetAt(int fd, const Destination& expected, const Endpoint& shownPeer) {
+  const Uncancelled whole;
   std::unique_ptr<GatewayLink> link;
   auto reply = askGateway({socks5::Command::bind, expected}, nullptr, &link);
   if (!reply) {
@@ -179,16 +195,11 @@ bool isRendezvous(int fd) noexcept {
 }
 
 int acceptThroughGateway(int fd, sockaddr* address, socklen_t* length, int flags) {
-  const std::uint64_t cookie = socketCookie(fd);
   for (;;) {
     sockaddr_storage storage{};
     socklen_t size = sizeof storage;
-    const int accepted = real().accept4(fd, reinterpret_cast<sockaddr*>(&storage), &size, flags);
-    if (accepted < 0) return accepted;
-    const auto who = Endpoint::from(reinterpret_cast<const sockaddr*>(&storage), size);
-    if (auto come = takeRendezvous(cookie, who)) return giveOut(std::move(*come), accepted, address, length);
-    tell("a connection from %s did not come through the gateway", who ? who->toString().c_str() : "?");
-    real().close(accepted);
+    int result = real().accept4(fd, reinterpret_cast<sockaddr*>(&storage), &size, flags);
+    if (result < 0 || receive(fd, result, storage, size, address, length, result)) return result;
   }
 }
 

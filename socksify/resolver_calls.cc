@@ -14,6 +14,7 @@
 #include <string>
 
 #include "lib/octets.h"
+#include "socksify/cancellation.h"
 #include "socksify/names.h"
 #include "socksify/real.h"
 #include "socksify/socks_lib.h"
@@ -130,6 +131,7 @@ int deliver(const Octets& response, unsigned char* answer, int room) noexcept {
 }
 
 int query(const char* name, int type, unsigned char* answer, int room) noexcept {
+  const Uncancelled whole;
   bool exists = false;
   bool found = false;
   std::string plain = name;
@@ -146,6 +148,7 @@ int queryDomain(const char* name, const char* domain, int type, unsigned char* a
 }
 
 int answerMessage(const unsigned char* message, int length, unsigned char* answer, int room) noexcept {
+  const Uncancelled whole;
   Reader reader(OctetSpan(message, static_cast<std::size_t>(std::max(length, 0))));
   Question question;
   question.id = reader.u16();

@@ -10,6 +10,7 @@
 #include <memory>
 #include <new>
 
+#include "socksify/cancellation.h"
 #include "socksify/hosts_file.h"
 #include "socksify/real.h"
 
@@ -21,6 +22,7 @@ constinit std::atomic<bool> begun{false};
 
 void writeLine(const char* format, va_list arguments) noexcept {
   const KeepErrno keep;
+  const Uncancelled whole;
   char line[1024];
   const int head = std::snprintf(line, sizeof line, "socksify[%d]: ", ::getpid());
   const auto used = static_cast<std::size_t>(head);
@@ -52,6 +54,7 @@ void SocksLib::awaitBeginning() noexcept {
 
 SocksLib::SocksLib() : hostName_(ownHostName()) {
   const KeepErrno keep;
+  const Uncancelled whole;
   begun.store(true, std::memory_order_release);
   if (auto config = loadConfig(); config) {
     config_ = *std::move(config);
@@ -114,6 +117,7 @@ Route SocksLib::routeTo(const Endpoint& peer, bool stream) {
 
 Result<std::vector<Endpoint>> SocksLib::gatewayAddresses() {
   if (const auto* known = gateway_.load(std::memory_order_acquire)) return *known;
+  const Uncancelled whole;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;

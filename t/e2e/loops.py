@@ -35,8 +35,8 @@ def gateway(port, seconds):
         try:
             take(connection, take(connection, 2)[1])
             connection.sendall(b"\5\0")
-            take(connection, 4)
-            name = take(connection, take(connection, 1)[0])
+            kind = take(connection, 4)[3]
+            name = take(connection, 4 if kind == 1 else take(connection, 1)[0])
             take(connection, 2)
             time.sleep(seconds)
             code = refusals.get(name, 0)
