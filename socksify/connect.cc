@@ -154,6 +154,7 @@ class GatewayConnect {
 
   // The connection attempt goes on, as POSIX asks, and the socket shows it as under way.
   int leaveToBackground(int result) {
+    shown_.untold = true;
     if (borrowing_) {
       if (!link_->keepOwnDuplicate()) return giveUp(result);
       if (!replaceByPending(fd_, toAf(shown_.family))) return giveUp(result);
@@ -226,12 +227,24 @@ bool isConnected(int fd) noexcept {
   return real().getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0;
 }
 
+// True once for a connection whose connect() was interrupted, as it is on Linux.
+bool tellConnected(int fd) noexcept {
+  SocketTable& sockets = SocksLib::get().sockets();
+  const std::uint64_t cookie = socketCookie(fd);
+  auto shown = sockets.lookup(cookie);
+  if (!shown || !shown->untold) return false;
+  shown->untold = false;
+  sockets.remember(cookie, *shown);
+  return true;
+}
+
 /// What is left of a connect(), for frames that hold nothing.
 struct Rest {
   enum class Kind : std::uint8_t {
     none,     ///< it is over, with `result`
     direct,   ///< the C library's connect(), to `elsewhere` if that is set
     gateway,  ///< `attempt` waits for the Gateway
+    pending,  ///< an earlier connect() goes on in the background: wait for that
   } kind = Kind::none;
   int result = -1;
   std::optional<Endpoint> elsewhere{};
@@ -261,8 +274,8 @@ Rest beginAttempt(int fd, const Endpoint& peer, Destination destination) {
 }
 
 Rest beginStream(int fd, const Endpoint& peer) {
-  if (isConnecting(fd)) return over(fail(EALREADY));
-  if (isConnected(fd)) return over(fail(EISCONN));
+  if (isConnecting(fd)) return isBlocking(fd) ? Rest{Rest::Kind::pending} : over(fail(EALREADY));
+  if (isConnected(fd)) return over(tellConnected(fd) ? 0 : fail(EISCONN));
   if (const int error = settleEarlierFailure(fd); error != 0) return over(fail(error));
   Route route = SocksLib::get().routeTo(peer, true);
   if (route.kind == Route::Kind::refused) return over(fail(route.error));
@@ -286,14 +299,44 @@ Rest beginStream(int fd, const Endpoint& peer) {
   return over(connectDatagram(fd, address, length, seen));
 }
 
+// For poll(); 0 when the time has come.
+int millisecondsUntil(Clock::time_point end) noexcept {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30));
+}
+
 // A cancellation point, and so are those that call it.
 int waitFor(GatewayConnect& attempt) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(attempt.patience() - Clock::now()).count();
-  if (left <= 0) return ETIMEDOUT;
+  const int left = millisecondsUntil(attempt.patience());
+  if (left == 0) return ETIMEDOUT;
   pollfd ready = attempt.awaited();
-  const int count = pollOrLetGo(ready, static_cast<int>(std::min<std::int64_t>(left, 1 << 30)),
-                                GatewayConnect::letGo, &attempt);
+  const int count = pollOrLetGo(ready, left, GatewayConnect::letGo, &attempt);
   return count < 0 && errno == EINTR && someHandlerInterrupts() ? EINTR : 0;
+}
+
+// How a connection in the background has ended.
+[[gnu::noinline]] int endOfPending(int fd) {
+  const Uncancelled whole;
+  int error = 0;
+  socklen_t length = sizeof error;
+  // Our own, which knows the true error.
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return -1;
+  if (error != 0) return fail(error);
+  tellConnected(fd);
+  return 0;
+}
+
+// A blocking socket waits, as the kernel has it do.
+int waitForPending(int fd) {
+  const auto end = sendTimeout(fd);
+  while (isConnecting(fd)) {
+    const int left = millisecondsUntil(end);
+    if (left == 0) return fail(EALREADY);
+    pollfd one{fd, POLLOUT, 0};
+    // Our own, which sees the swap.
+    if (::poll(&one, 1, left) < 0 && errno == EINTR && someHandlerInterrupts()) return fail(EINTR);
+  }
+  return endOfPending(fd);
 }
 
 int connectDirectly(int fd, const Endpoint& endpoint) {
@@ -334,6 +377,7 @@ int connectSocket(int fd, const sockaddr* address, socklen_t length) {
   const int before = errno;
   Rest rest = begin(fd, address, length, *peer);
   while (rest.kind == Rest::Kind::gateway) rest = goOn(rest.attempt, waitFor(*rest.attempt));
+  if (rest.kind == Rest::Kind::pending) rest.result = waitForPending(fd);
   if (rest.kind == Rest::Kind::direct) {
     errno = before;
     return rest.elsewhere ? connectDirectly(fd, *rest.elsewhere) : real().connect(fd, address, length);

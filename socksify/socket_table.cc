@@ -11,7 +11,8 @@ namespace {
 
 // A slot's seven words: [0] kind and numbers, [1..2] and [3..4] the octets of peer and local address,
 // [5] their zones, [6] unused.
-constexpr std::uint64_t hasLocal = 1U << 0, programV6 = 1U << 1, peerV6 = 1U << 2, localV6 = 1U << 3;
+constexpr std::uint64_t hasLocal = 1U << 0, programV6 = 1U << 1, peerV6 = 1U << 2, localV6 = 1U << 3,
+                        untold = 1U << 4;
 using Words = std::array<std::uint64_t, 7>;
 
 void packAddress(const IpAddress& address, std::uint64_t* words) noexcept {
@@ -28,7 +29,8 @@ IpAddress unpackAddress(const std::uint64_t* words, bool v6, std::uint32_t zone)
 Words pack(const ShownSocket& shown) noexcept {
   Words words{};
   words[0] = (shown.local ? hasLocal : 0) | (shown.family == Family::ipv6 ? programV6 : 0) |
-             (shown.peer.address.isV4() ? 0 : peerV6) | std::uint64_t{shown.peer.port} << 16 |
+             (shown.peer.address.isV4() ? 0 : peerV6) | (shown.untold ? untold : 0) |
+             std::uint64_t{shown.peer.port} << 16 |
              static_cast<std::uint64_t>(static_cast<std::uint16_t>(shown.error)) << 32;
   packAddress(shown.peer.address, &words[1]);
   words[5] = shown.peer.address.zone();
@@ -47,6 +49,7 @@ ShownSocket unpack(const Words& words) noexcept {
       unpackAddress(&words[1], (words[0] & peerV6) != 0, static_cast<std::uint32_t>(words[5]));
   shown.peer.port = static_cast<std::uint16_t>(words[0] >> 16);
   shown.error = static_cast<std::uint16_t>(words[0] >> 32);
+  shown.untold = (words[0] & untold) != 0;
   if ((words[0] & hasLocal) != 0) {
     shown.local = Endpoint{
         unpackAddress(&words[3], (words[0] & localV6) != 0, static_cast<std::uint32_t>(words[5] >> 32)),

@@ -26,6 +26,7 @@ struct ShownSocket {
   Endpoint peer;                  ///< the fake or real destination, in that family
   std::optional<Endpoint> local;  ///< when it is not the socket's own
   int error = 0;                  ///< the errno of a connection that failed, until it is asked for
+  bool untold = false;            ///< the wait for it was cut short: the next connect() says how it ended
 
   bool operator==(const ShownSocket&) const = default;
 };

@@ -36,6 +36,7 @@ class SocketTableTest : public CppUnit::TestFixture {
     ShownSocket shown = shownTo("[2001:db8::1]:65535");
     shown.local = *Endpoint::parse("192.0.2.7:1025");
     shown.error = ECONNREFUSED;
+    shown.untold = true;
     table.remember(7, shown);
     CPPUNIT_ASSERT(table.lookup(7).value() == shown);
     table.remember(7, shownTo("0.0.0.1:80"));

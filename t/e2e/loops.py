@@ -236,6 +236,49 @@ def check_alarm(name):
     expect(s.connect_ex((name, 7)) in (errno.EINPROGRESS, errno.EAGAIN), "SO_SNDTIMEO")
 
 
+def check_interrupted(name):
+    """A connect() that a signal has interrupted, made again on the blocking socket: it waits, and tells the end."""
+    import ctypes
+    import signal
+    libc = ctypes.CDLL(None, use_errno=True)
+    signal.signal(signal.SIGALRM, lambda *_: None)
+
+    def connect(s, host):
+        address = struct.pack("=HH", socket.AF_INET, socket.htons(7)) + socket.inet_aton(socket.gethostbyname(host))
+        return 0 if libc.connect(s.fileno(), address + bytes(8), 16) == 0 else ctypes.get_errno()
+
+    def interrupted(host):
+        s = socket.socket()
+        signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
+        expect(connect(s, host) == errno.EINTR, "a signal interrupts connect")
+        return s
+
+    def connect_again(s, host):
+        result = errno.EINTR
+        while result == errno.EINTR:
+            result = connect(s, host)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return result
+    s = interrupted(name)
+    result = connect_again(s, name)
+    expect(result == 0, f"once more: {result}")
+    s.send(b"x")
+    expect(s.recv(1) == b"x", "the echo")
+    expect(connect(s, name) == errno.EISCONN, "it is connected")
+    s = interrupted(name)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    select.select([], [s], [])
+    expect(connect(s, name) == 0, "the connection was made meanwhile")
+    expect(connect(s, name) == errno.EISCONN, "which is told once")
+    result = connect_again(interrupted("refused.example"), "refused.example")
+    expect(result == errno.ECONNREFUSED, f"refused: {result}")
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 100000))
+    expect(connect(s, name) == errno.EINPROGRESS, "SO_SNDTIMEO")
+    result = connect(s, name)
+    expect(result in (errno.EALREADY, 0), f"SO_SNDTIMEO, again: {result}")  # 0 if all of this took 2 s
+
+
 if sys.argv[1] == "gateway":
     gateway(int(sys.argv[2]), float(sys.argv[3]))
 else:

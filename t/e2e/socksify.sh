@@ -29,6 +29,7 @@ check "a socket is added to epoll sets, changed and taken away while it is conne
 check "poll wakes" slowly "$python" "$loops" poll_asleep echo.example
 check "select counts in microseconds as the kernel does" slowly "$python" "$loops" microseconds echo.example
 check "a signal ends the wait and the connection goes on; SO_SNDTIMEO" slowly "$python" "$loops" alarm echo.example
+check "connect() again after a signal waits as the first did" slowly "$python" "$loops" interrupted echo.example
 check "the true errors, blocking and not" quickly "$python" "$loops" errors -
 check "options, flags and names are kept over dup, fork and exec" quickly "$python" "$loops" kept echo.example
 check "res_query and its kin" quickly "$python" "$loops" resolver echo.example
