@@ -12,6 +12,7 @@
 #include "socksify/cancellation.h"
 #include "socksify/control_connections.h"
 #include "socksify/own_thread.h"
+#include "socksify/process.h"
 #include "socksify/real.h"
 #include "socksify/rendezvous.h"
 #include "socksify/silent_port.h"
@@ -166,9 +167,10 @@ void afterForkInChild() {
 
 bool addJob(std::unique_ptr<Job> job) noexcept {
   const Uncancelled whole;
+  meetOwnProcess();
   Helper& all = helper();
   const std::lock_guard lock(all.mutex);
-  // A child made without fork()'s handlers (_Fork, clone) has the memory of a thread that it has not.
+  // A kernel before 4.14 does not tell of a child made without fork()'s handlers, which has not this thread.
   if (all.running && all.owner != ::getpid()) leaveToParent(all);
   // A program that closed all it did not know took the helper's own descriptors too.
   if (all.running && !wake(all)) all.running = false;
@@ -186,6 +188,7 @@ bool anyJobs() noexcept { return jobCount.load(std::memory_order_acquire) != 0; 
 
 bool isConnecting(int fd) noexcept {
   if (!anyJobs()) return false;
+  meetOwnProcess();
   Helper& all = helper();
   const std::lock_guard lock(all.mutex);
   return std::any_of(all.jobs.begin(), all.jobs.end(),
@@ -210,6 +213,12 @@ void leftBehind(int fd) noexcept {
     jobCount.fetch_sub(1, std::memory_order_release);
     return true;
   });
+}
+
+// Who held a lock is not in this process.
+void forgetParent() noexcept {
+  afterForkInParent();
+  leaveToParent(helper());
 }
 
 void watchForks() noexcept { pthread_atfork(beforeFork, afterForkInParent, afterForkInChild); }

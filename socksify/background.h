@@ -43,6 +43,9 @@ bool isConnecting(int fd) noexcept;
 void duplicated(int from, int to) noexcept;
 void leftBehind(int fd) noexcept;
 
+/// In a child that was made without the handlers of fork(): its parent's jobs and locks are not its own.
+void forgetParent() noexcept;
+
 /// Keeps forks safe; called once.
 void watchForks() noexcept;
 

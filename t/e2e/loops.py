@@ -128,6 +128,22 @@ def check_registered_meanwhile(name):
         poller.close()
 
 
+def check_forked(name):
+    """A child of _Fork(), which runs no handlers, uses epoll too; its parent is connecting."""
+    import ctypes
+    libc = ctypes.PyDLL(None)
+    own, _ = start(name)
+    fork = libc._Fork if hasattr(libc, "_Fork") else os.fork
+    child = fork()
+    if child == 0:
+        s, _ = start(name)
+        poller = select.epoll()
+        poller.register(s, select.EPOLLOUT)
+        os._exit(0 if poller.poll(20) == [(s.fileno(), select.EPOLLOUT)] else 1)
+    expect(os.waitpid(child, 0)[1] == 0, "the child's event")
+    expect(select.select([], [own], [], 20)[1] == [own], "the parent's connection")
+
+
 def check_poll_asleep(name):
     s, _ = start(name)
     p = select.poll()

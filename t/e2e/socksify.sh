@@ -26,6 +26,7 @@ check "a non-blocking connect is pending: EINPROGRESS, EALREADY, silence, EISCON
 check "edge-triggered epoll, registered before, fires once" slowly "$python" "$loops" edge echo.example
 check "a socket is added to epoll sets, changed and taken away while it is connected" \
   quickly "$python" "$loops" registered_meanwhile echo.example
+check "a child of _Fork() connects beside its parent" slowly "$python" "$loops" forked echo.example
 check "poll wakes" slowly "$python" "$loops" poll_asleep echo.example
 check "select counts in microseconds as the kernel does" slowly "$python" "$loops" microseconds echo.example
 check "a signal ends the wait and the connection goes on; SO_SNDTIMEO" slowly "$python" "$loops" alarm echo.example
