@@ -66,7 +66,8 @@ int pollThroughSwaps(pollfd* fds, nfds_t count, const timespec* timeout, const s
 
 int selectThroughSwaps(int count, fd_set* read, fd_set* write, fd_set* except, const timespec* timeout,
                        const sigset_t* mask) {
-  // Programs may pass sets that are larger than fd_set, and sets are results too: keep the questions.
+  // Programs may pass sets that are larger than fd_set, and sets are results too: keep the questions,
+  // on the stack, because the thread may be cancelled while it waits (cancellation.h).
   const auto octets = static_cast<std::size_t>((count + 63) / 64 * 8);
   auto* const asked = static_cast<unsigned char*>(alloca(3 * octets));
   fd_set* const sets[3] = {read, write, except};
