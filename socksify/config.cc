@@ -195,8 +195,8 @@ constexpr ConfigOption options[] = {
      "or never.",
      [](Config& c, View v) { return readWord(v, c.bind, bindRules); }},
     {"unprotected", "refuse",
-     "Programs within the tree that can't be socksified (static, written in Go, setuid): refuse does not "
-     "start them; run does, and they go direct.",
+     "Programs within the tree that can't be socksified (static, written in Go, setuid, unreadable): refuse "
+     "does not start them; run does, and they go direct.",
      [](Config& c, View v) { return readWord(v, c.unprotected, unprotecteds); }},
     {"udp", "yes", "Carry UDP through the Gateway (yes), or refuse it (no).",
      [](Config& c, View v) { return readWord(v, c.udp, yesOrNo); }},

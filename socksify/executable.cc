@@ -38,19 +38,20 @@ class File {
     const ssize_t got = ::pread(fd_, into, N, static_cast<off_t>(offset));
     return {into, got > 0 ? static_cast<std::size_t>(got) : 0};
   }
-  bool status(struct stat& status) const noexcept { return fd_ >= 0 && ::fstat(fd_, &status) == 0; }
-  bool hasCapabilities() const noexcept { return ::fgetxattr(fd_, "security.capability", nullptr, 0) > 0; }
+  bool isOpen() const noexcept { return fd_ >= 0; }
 
  private:
   int fd_;
 };
 
-// The dynamic linker ignores LD_PRELOAD for a program that gains rights.
-bool gainsRights(const File& file, const struct stat& status) noexcept {
-  if ((status.st_mode & S_ISUID) != 0 && status.st_uid != ::getuid()) return true;
-  if ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 && status.st_gid != ::getgid())
-    return true;
-  return ::getuid() != 0 && file.hasCapabilities();
+// The dynamic linker ignores LD_PRELOAD where the rights of the process are not those of its user.  This is
+// told without reading: a program may be run by those who may not read it.
+bool gainsRights(const char* path, const struct stat& status) noexcept {
+  const bool setUid = (status.st_mode & S_ISUID) != 0;
+  const bool setGid = (status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0;
+  if ((setUid ? status.st_uid : ::geteuid()) != ::getuid()) return true;
+  if ((setGid ? status.st_gid : ::getegid()) != ::getgid()) return true;
+  return ::getuid() != 0 && ::getxattr(path, "security.capability", nullptr, 0) > 0;
 }
 
 constexpr std::size_t roundedUp(std::size_t octets) noexcept { return (octets + 3) & ~std::size_t{3}; }
@@ -110,6 +111,7 @@ const char* describe(Obstacle obstacle) noexcept {
   switch (obstacle) {
     case Obstacle::none: return "can be socksified";
     case Obstacle::gainsRights: return "gains rights (setuid, setgid or capabilities)";
+    case Obstacle::unreadable: return "can be run but not read, so that nobody can tell what it is";
     case Obstacle::otherMachine: return "is made for another machine than the Socks Lib";
     case Obstacle::go: return "is a Go program, which makes its system calls without the C library";
     case Obstacle::isStatic: return "is statically linked";
@@ -120,10 +122,9 @@ const char* describe(Obstacle obstacle) noexcept {
 void inspect(const char* path, Program& program) noexcept {
   std::snprintf(program.path, sizeof program.path, "%s", path);
   for (int depth = 0; depth <= maxInterpreters; ++depth) {
-    const File file(program.path);
     struct stat status {};
-    if (!file.status(status) || !S_ISREG(status.st_mode)) return;
-    // A program that is not readable may still be run, but then nobody can tell what it is.
+    if (::stat(program.path, &status) != 0 || !S_ISREG(status.st_mode)) return;
+    const File file(program.path);
     char start[256];
     if (const std::string_view line = file.text(start, 0); line.starts_with("#!")) {
       const std::string_view interpreter = interpreterOf(line);
@@ -132,8 +133,10 @@ void inspect(const char* path, Program& program) noexcept {
       continue;
     }
     ElfW(Ehdr) header;
-    if (gainsRights(file, status)) {
+    if (gainsRights(program.path, status)) {
       program.obstacle = Obstacle::gainsRights;
+    } else if (!file.isOpen()) {
+      if (::faccessat(AT_FDCWD, program.path, X_OK, AT_EACCESS) == 0) program.obstacle = Obstacle::unreadable;
     } else if (file.read(header, 0) && std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0) {
       program.obstacle = obstacleInElf(file, header);
     }

@@ -10,7 +10,7 @@
 
 namespace crossgate::socksify {
 
-enum class Obstacle : std::uint8_t { none, gainsRights, otherMachine, go, isStatic };
+enum class Obstacle : std::uint8_t { none, gainsRights, unreadable, otherMachine, go, isStatic };
 
 /// What a program is: why it would run past the Socks Lib, as the end of a sentence about it.
 const char* describe(Obstacle obstacle) noexcept;
@@ -21,8 +21,8 @@ struct Program {
   char path[PATH_MAX] = "";
 };
 
-/// Looks at what exec would run.  No obstacle is told of what can't be run or read at all: exec itself
-/// tells that best.
+/// Looks at what exec would run.  No obstacle is told of what can't be run at all: exec itself tells that
+/// best.  What can be run and not read is an obstacle, because nobody can tell what it is.
 void inspect(const char* path, Program& program) noexcept;
 
 /// Where exec would find a program; false when nowhere.

@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <link.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -35,6 +36,9 @@ class ExecutableTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(goIsKnownByItsTableOfFunctions);
   CPPUNIT_TEST(aBrokenFileIsNoGoProgram);
   CPPUNIT_TEST(aScriptIsWhatItsInterpreterIs);
+  CPPUNIT_TEST(whatCanBeRunAndNotReadIsAnObstacle);
+  CPPUNIT_TEST(setuidIsKnownWithoutReading);
+  CPPUNIT_TEST(rightsThatAreNotTheUsersOwnAreAnObstacle);
   CPPUNIT_TEST_SUITE_END();
 
   std::string path_;
@@ -68,6 +72,27 @@ class ExecutableTest : public CppUnit::TestFixture {
     Program program;
     inspect(path_.c_str(), program);
     return program.obstacle;
+  }
+
+  static constexpr uid_t nobody = 65534;
+
+  // What a child without privileges finds, where the test has any.  With `effective`, that is its effective
+  // user and group.
+  static Obstacle obstacleForNobody(const std::string& path, uid_t effective = nobody) {
+    const pid_t child = ::fork();
+    CPPUNIT_ASSERT(child >= 0);
+    if (child == 0) {
+      if (::getuid() == 0 &&
+          (::setresgid(nobody, effective, effective) != 0 || ::setresuid(nobody, effective, effective) != 0))
+        ::_exit(99);
+      Program program;
+      inspect(path.c_str(), program);
+      ::_exit(static_cast<int>(program.obstacle));
+    }
+    int status = -1;
+    CPPUNIT_ASSERT_EQUAL(child, ::waitpid(child, &status, 0));
+    CPPUNIT_ASSERT(WIFEXITED(status));
+    return static_cast<Obstacle>(WEXITSTATUS(status));
   }
 
  public:
@@ -110,6 +135,27 @@ class ExecutableTest : public CppUnit::TestFixture {
     std::ofstream(program, std::ios::binary) << elf(false, "", "");
     CPPUNIT_ASSERT(obstacleOf("#! " + program + " -x\n") == Obstacle::isStatic);
     ::unlink(program.c_str());
+  }
+  void whatCanBeRunAndNotReadIsAnObstacle() {
+    CPPUNIT_ASSERT(obstacleOf(elf(true, "", "")) == Obstacle::none);
+    ::chmod(path_.c_str(), 0111);
+    CPPUNIT_ASSERT(obstacleForNobody(path_) == Obstacle::unreadable);
+    ::chmod(path_.c_str(), 0);
+    CPPUNIT_ASSERT(obstacleForNobody(path_) == Obstacle::none);  // exec says why not
+  }
+  void setuidIsKnownWithoutReading() {
+    if (::getuid() != 0) return;
+    ::chmod(path_.c_str(), 04111);
+    CPPUNIT_ASSERT(obstacleForNobody(path_) == Obstacle::gainsRights);
+    ::chmod(path_.c_str(), 02111);
+    CPPUNIT_ASSERT(obstacleForNobody(path_) == Obstacle::gainsRights);
+  }
+  void rightsThatAreNotTheUsersOwnAreAnObstacle() {
+    if (::getuid() != 0) return;
+    CPPUNIT_ASSERT(obstacleOf(elf(true, "", "")) == Obstacle::none);
+    ::chmod(path_.c_str(), 0755);
+    CPPUNIT_ASSERT(obstacleForNobody(path_) == Obstacle::none);
+    CPPUNIT_ASSERT(obstacleForNobody(path_, nobody - 1) == Obstacle::gainsRights);
   }
 };
 
