@@ -144,15 +144,17 @@ void inspect(const char* path, Program& program) noexcept {
   }
 }
 
-bool findProgram(const char* name, const char* searchPath, char (&path)[PATH_MAX]) noexcept {
+bool findProgram(const char* name, const char* searchPath, char (&path)[PATH_MAX],
+                 const char* folder) noexcept {
   std::snprintf(path, sizeof path, "%s", name);
   if (std::strchr(name, '/') != nullptr) return true;
   std::string_view rest = searchPath == nullptr ? "/bin:/usr/bin" : searchPath;
   for (bool more = true; more;) {
     const auto end = std::min(rest.find(':'), rest.size());
     more = end < rest.size();
-    const std::string_view folder = end == 0 ? "." : rest.substr(0, end);
-    std::snprintf(path, sizeof path, "%.*s/%s", static_cast<int>(folder.size()), folder.data(), name);
+    const std::string_view place = end == 0 ? "." : rest.substr(0, end);
+    std::snprintf(path, sizeof path, "%s%.*s/%s", place.starts_with('/') ? "" : folder,
+                  static_cast<int>(place.size()), place.data(), name);
     rest.remove_prefix(more ? end + 1 : end);
     struct stat status {};
     if (::stat(path, &status) == 0 && S_ISREG(status.st_mode) && ::access(path, X_OK) == 0) return true;

@@ -25,7 +25,9 @@ struct Program {
 /// best.  What can be run and not read is an obstacle, because nobody can tell what it is.
 void inspect(const char* path, Program& program) noexcept;
 
-/// Where exec would find a program; false when nowhere.
-bool findProgram(const char* name, const char* searchPath, char (&path)[PATH_MAX]) noexcept;
+/// Where exec would find a program; false when nowhere.  What is relative in the search path begins at
+/// `folder`, which is empty or ends in a slash.
+bool findProgram(const char* name, const char* searchPath, char (&path)[PATH_MAX],
+                 const char* folder = "") noexcept;
 
 }  // namespace crossgate::socksify

@@ -106,9 +106,44 @@ bool isRefused(const char* path) noexcept {
   return true;
 }
 
-bool isRefusedBySearch(const char* file) noexcept {
+// The folder that the actions of posix_spawn change to, as findProgram() takes it.  It is kept behind what
+// the C library uses of them, where its init function has left zeros.
+void setFolder(posix_spawn_file_actions_t& actions, char* folder) noexcept {
+  std::memcpy(reinterpret_cast<char*>(&actions + 1) - sizeof folder, &folder, sizeof folder);
+}
+char* folderOf(const posix_spawn_file_actions_t& actions) noexcept {
+  char* folder = nullptr;
+  std::memcpy(&folder, reinterpret_cast<const char*>(&actions + 1) - sizeof folder, sizeof folder);
+  return folder;
+}
+const char* folderOf(const posix_spawn_file_actions_t* actions) noexcept {
+  const char* const folder = actions == nullptr ? nullptr : folderOf(*actions);
+  return folder == nullptr ? "" : folder;
+}
+
+int changeFolder(posix_spawn_file_actions_t& actions, const char* folder) noexcept {
+  char* whole = nullptr;
+  if (::asprintf(&whole, "%s%s/", *folder == '/' ? "" : folderOf(&actions), folder) < 0) return ENOMEM;
+  std::free(folderOf(actions));
+  setFolder(actions, whole);
+  return 0;
+}
+
+// A program that is not there is not run either: the folder may be one that only the child opens.
+bool isRefusedIn(const char* folder, const char* path) noexcept {
+  if (path == nullptr || *path == '/' || *folder == '\0') return isRefused(path);
+  char whole[PATH_MAX];
+  std::snprintf(whole, sizeof whole, "%s%s", folder, path);
+  if (::access(whole, F_OK) == 0 || SocksLib::get().config().unprotected == Unprotected::run)
+    return isRefused(whole);
+  tell("%s is not run: nothing is there", whole);
+  return true;
+}
+
+bool isRefusedBySearch(const char* file, const char* folder = "") noexcept {
   char path[PATH_MAX];
-  return file != nullptr && findProgram(file, ::getenv("PATH"), path) && isRefused(path);
+  if (file == nullptr || std::strchr(file, '/') != nullptr) return isRefusedIn(folder, file);
+  return findProgram(file, ::getenv("PATH"), path, folder) && isRefused(path);
 }
 
 // The C library's system() and its kin run a shell with the environment as it is, without our exec.
@@ -210,16 +245,34 @@ int execle(const char* path, const char* first, ...) noexcept {
 
 int posix_spawn(pid_t* child, const char* path, const posix_spawn_file_actions_t* actions,
                 const posix_spawnattr_t* attributes, char* const* arguments, char* const* given) noexcept {
-  if (isRefused(path)) return errno;
+  if (isRefusedIn(folderOf(actions), path)) return errno;
   WITH_OUR_VARIABLES(given);
   return real().posix_spawn(child, path, actions, attributes, arguments, complete);
 }
 
 int posix_spawnp(pid_t* child, const char* file, const posix_spawn_file_actions_t* actions,
                  const posix_spawnattr_t* attributes, char* const* arguments, char* const* given) noexcept {
-  if (isRefusedBySearch(file)) return errno;
+  if (isRefusedBySearch(file, folderOf(actions))) return errno;
   WITH_OUR_VARIABLES(given);
   return real().posix_spawnp(child, file, actions, attributes, arguments, complete);
+}
+
+int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t* actions, const char* folder) noexcept {
+  const int error = real().posix_spawn_file_actions_addchdir_np(actions, folder);
+  return error != 0 ? error : changeFolder(*actions, folder);
+}
+
+int posix_spawn_file_actions_addfchdir_np(posix_spawn_file_actions_t* actions, int fd) noexcept {
+  char folder[64];
+  std::snprintf(folder, sizeof folder, "/proc/self/fd/%d", fd);
+  const int error = real().posix_spawn_file_actions_addfchdir_np(actions, fd);
+  return error != 0 ? error : changeFolder(*actions, folder);
+}
+
+int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t* actions) noexcept {
+  std::free(folderOf(*actions));
+  setFolder(*actions, nullptr);
+  return real().posix_spawn_file_actions_destroy(actions);
 }
 
 int system(const char* command) {

@@ -38,13 +38,16 @@ int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const sigset
   X(bind)                                                                                                   \
   X(close)                                                                                                  \
   X(connect)                                                                                                \
-  X(dup) X(dup2) X(dup3) X(epoll_ctl) X(execve) X(execveat) X(execvpe) X(fexecve) X(fcntl) X(fcntl64) X(freeaddrinfo)   \
-      X(getaddrinfo) X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname) X(gethostbyname2)                 \
+  X(dup)                                                                                                    \
+  X(dup2) X(dup3) X(epoll_ctl) X(execve) X(execveat) X(execvpe) X(fexecve) X(fcntl) X(fcntl64)              \
+      X(freeaddrinfo) X(getaddrinfo) X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname) X(gethostbyname2) \
           X(gethostbyname2_r) X(gethostbyname_r) X(getnameinfo) X(getpeername) X(getsockname) X(getsockopt) \
-              X(listen) X(poll) X(popen) X(posix_spawn) X(posix_spawnp) X(ppoll) X(pselect) X(recv) X(recvfrom)      \
-                  X(recvmmsg) X(recvmsg) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt)   \
-                      X(shutdown) X(socket) X(syscall) X(system) X(wordexp) X(read) X(readv) X(write) X(writev) X(__recv_chk)    \
-                          X(__recvfrom_chk) X(__read_chk) X(__poll_chk) X(__ppoll_chk)
+              X(listen) X(poll) X(popen) X(posix_spawn) X(posix_spawn_file_actions_addchdir_np)             \
+                  X(posix_spawn_file_actions_addfchdir_np) X(posix_spawn_file_actions_destroy)              \
+                      X(posix_spawnp) X(ppoll) X(pselect) X(recv) X(recvfrom) X(recvmmsg) X(recvmsg)        \
+                          X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt) X(shutdown)      \
+                              X(socket) X(syscall) X(system) X(wordexp) X(read) X(readv) X(write) X(writev) \
+                                  X(__recv_chk) X(__recvfrom_chk) X(__read_chk) X(__poll_chk) X(__ppoll_chk)
 
 namespace crossgate::socksify {
 

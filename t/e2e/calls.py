@@ -250,6 +250,48 @@ def check_environment(command):
     equal(os.wait()[1], 0, "syscall(SYS_execve)")
 
 
+def spawn_with(path, opens, *steps, search=False):
+    """posix_spawn() of a path, after actions that change the folder: to a path, or to a descriptor, which they
+    open as well with `opens`."""
+    actions, child = ctypes.create_string_buffer(256), ctypes.c_int()
+    libc.posix_spawn_file_actions_init(actions)
+    for step in steps:
+        if isinstance(step, str):
+            libc.posix_spawn_file_actions_addchdir_np(actions, step.encode())
+            continue
+        if opens:
+            libc.posix_spawn_file_actions_addopen(actions, step, opens.encode(), os.O_RDONLY, 0)
+        libc.posix_spawn_file_actions_addfchdir_np(actions, step)
+    arguments = (ctypes.c_char_p * 2)(path.encode(), None)
+    spawn = libc.posix_spawnp if search else libc.posix_spawn
+    error = spawn(ctypes.byref(child), path.encode(), actions, None, arguments, (ctypes.c_char_p * 1)(None))
+    libc.posix_spawn_file_actions_destroy(actions)
+    if error != 0:
+        raise OSError(error, os.strerror(error))
+    equal(os.waitpid(child.value, 0)[1], 0, f"the exit of {path}")
+
+
+def spawns_elsewhere(program):
+    folder, name = os.path.split(program)
+    upper, lower = os.path.split(folder)
+    there = os.open(folder, os.O_RDONLY)
+    return (lambda: spawn_with(name, None, folder), lambda: spawn_with("./" + name, None, upper, lower),
+            lambda: spawn_with("./" + name, None, folder, search=True), lambda: spawn_with(name, None, there),
+            lambda: spawn_with(name, folder, 987), lambda: spawn_with("./" + name, folder, 987, search=True))
+
+
+def check_spawn_elsewhere(program):
+    """What can be socksified is run in another folder as the C library would."""
+    for run in spawns_elsewhere(program)[:-2]:
+        run()
+    for name, folder in (("nothing", "/"), (os.path.basename(program), "/nowhere")):
+        try:
+            spawn_with(name, None, folder)
+        except FileNotFoundError:
+            continue
+        sys.exit(f"{name} was found in {folder}")
+
+
 def check_unprotected(program):
     """What can't be socksified is not run by a socksified program either, in whatever way."""
     def execute():
@@ -263,10 +305,10 @@ def check_unprotected(program):
             raise PermissionError
 
     for run in (execute, lambda: os.posix_spawn(program, [program], {}),
-                lambda: subprocess.run([program], check=False)):
+                lambda: subprocess.run([program], check=False), *spawns_elsewhere(program)):
         try:
             run()
-        except PermissionError:
+        except (PermissionError, FileNotFoundError):
             continue
         sys.exit(f"{program} was run")
 

@@ -43,6 +43,7 @@ if have "active FTP" vsftpd; then
       answers "ftp file" socksified client4 timeout 10 $active ftp://only6.example/file
   done
 fi
+check "posix_spawn of a program in another folder" calls spawn_elsewhere "$(readlink -f "$(type -P true)")"
 if static=$(PATH=$PATH:/sbin command -v ldconfig) && ! readelf -l "$static" | grep -q INTERP; then
   check "a static program is not run in the tree" calls unprotected "$static"
   echo "unprotected = run" >"$XDG_CONFIG_HOME/socksify.conf"
