@@ -115,6 +115,8 @@ const char* describe(Obstacle obstacle) noexcept {
     case Obstacle::otherMachine: return "is made for another machine than the Socks Lib";
     case Obstacle::go: return "is a Go program, which makes its system calls without the C library";
     case Obstacle::isStatic: return "is statically linked";
+    case Obstacle::lacksLibrary:
+      return "would not find the Socks Lib, whose path leads nowhere (in a chroot or a container)";
   }
   return "";
 }

@@ -10,7 +10,15 @@
 
 namespace crossgate::socksify {
 
-enum class Obstacle : std::uint8_t { none, gainsRights, unreadable, otherMachine, go, isStatic };
+enum class Obstacle : std::uint8_t {
+  none,
+  gainsRights,
+  unreadable,
+  otherMachine,
+  go,
+  isStatic,
+  lacksLibrary
+};
 
 /// What a program is: why it would run past the Socks Lib, as the end of a sentence about it.
 const char* describe(Obstacle obstacle) noexcept;

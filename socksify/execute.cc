@@ -41,18 +41,24 @@ std::size_t placeOf(char* const* environment, std::size_t count, const char* ass
 }
 
 constexpr const char preloadName[] = "LD_PRELOAD=";
+constexpr const char libraryName[] = "libsocksify.so";
+
+// What LD_PRELOAD was when we were loaded; null if that was by other means (/etc/ld.so.preload).
+const char* ownPreload() noexcept {
+  for (const char* const* variable = ownVariables(); *variable != nullptr; ++variable) {
+    if (std::strncmp(*variable, preloadName, sizeof preloadName - 1) == 0) return *variable;
+  }
+  return nullptr;
+}
 
 /// Measures first, then fills what the caller has on its stack.
 class Environment {
  public:
   explicit Environment(char* const* given) noexcept : given_(given), count_(countOf(given)) {
     while (ownVariables()[own_] != nullptr) ++own_;
-    for (std::size_t i = 0; i < own_; ++i) {
-      if (isPreload(ownVariables()[i])) preload_ = ownVariables()[i];
-    }
-    if (preload_ == nullptr) return;  // loaded by other means (/etc/ld.so.preload): nothing to keep
+    if (preload_ == nullptr) return;  // nothing to keep
     place_ = placeOf(given_, count_, preload_);
-    const bool there = place_ < count_ && std::strstr(given_[place_], firstLibrary()) != nullptr;
+    const bool there = place_ < count_ && std::strstr(given_[place_], libraryName) != nullptr;
     joinedOctets_ =
         there || place_ == count_ ? 0 : std::strlen(preload_) + 1 + std::strlen(given_[place_]) + 1;
   }
@@ -78,18 +84,28 @@ class Environment {
   }
 
  private:
-  static bool isPreload(const char* variable) noexcept {
-    return std::strncmp(variable, preloadName, sizeof preloadName - 1) == 0;
-  }
-  static constexpr const char* firstLibrary() noexcept { return "libsocksify.so"; }
-
   char* const* given_;
   std::size_t count_;
   std::size_t own_ = 0;
-  const char* preload_ = nullptr;
+  const char* const preload_ = ownPreload();
   std::size_t place_ = 0;
   std::size_t joinedOctets_ = 0;
 };
+
+// A process that has changed its root folder may have left the Socks Lib behind, and the dynamic linker goes
+// on without what it does not find.
+bool libraryIsHere() noexcept {
+  const char* const list = ownPreload();
+  const char* const name = list == nullptr ? nullptr : std::strstr(list, libraryName);
+  if (name == nullptr) return true;
+  const char* begin = name;
+  while (std::strchr("=: ", begin[-1]) == nullptr) --begin;
+  char path[PATH_MAX];
+  const char* const end = name + std::strcspn(name, ": ");
+  std::snprintf(path, sizeof path, "%.*s", static_cast<int>(end - begin), begin);
+  // Only the dynamic linker knows what a name without a folder, or $ORIGIN and its kin, lead to.
+  return std::strchr(path, '/') == nullptr || std::strchr(path, '$') != nullptr || ::access(path, R_OK) == 0;
+}
 
 // True, with errno EPERM, when the program would go direct and must not be run.  The config is only
 // read for one that would.
@@ -97,6 +113,7 @@ bool isRefused(const char* path) noexcept {
   const int before = errno;
   Program program;
   if (path != nullptr) inspect(path, program);
+  if (program.obstacle == Obstacle::none && !libraryIsHere()) program.obstacle = Obstacle::lacksLibrary;
   errno = before;
   if (program.obstacle == Obstacle::none || SocksLib::get().config().unprotected == Unprotected::run)
     return false;
@@ -129,7 +146,8 @@ int changeFolder(posix_spawn_file_actions_t& actions, const char* folder) noexce
   return 0;
 }
 
-// A program that is not there is not run either: the folder may be one that only the child opens.
+// A program that is not there is not run either: the folder may be one that only the child opens, or there is
+// no /proc.
 bool isRefusedIn(const char* folder, const char* path) noexcept {
   if (path == nullptr || *path == '/' || *folder == '\0') return isRefused(path);
   char whole[PATH_MAX];
@@ -148,18 +166,22 @@ bool isRefusedBySearch(const char* file, const char* folder = "") noexcept {
 
 // The C library's system() and its kin run a shell with the environment as it is, without our exec.
 void restoreVariables() noexcept {
-  const char* preload = nullptr;
   for (const char* const* variable = ownVariables(); *variable != nullptr; ++variable) {
     const std::size_t count = countOf(environ);
     if (placeOf(environ, count, *variable) == count) ::putenv(const_cast<char*>(*variable));
-    if (std::strncmp(*variable, preloadName, sizeof preloadName - 1) == 0) preload = *variable + sizeof preloadName - 1;
   }
-  const char* present = ::getenv("LD_PRELOAD");
-  if (preload == nullptr || present == nullptr || std::strstr(present, "libsocksify.so") != nullptr) return;
+  const char* const preload = ownPreload();
+  const char* const present = ::getenv("LD_PRELOAD");
+  if (preload == nullptr || present == nullptr || std::strstr(present, libraryName) != nullptr) return;
   char* joined = nullptr;
-  if (::asprintf(&joined, "%s:%s", preload, present) < 0) return;
+  if (::asprintf(&joined, "%s:%s", preload + sizeof preloadName - 1, present) < 0) return;
   ::setenv("LD_PRELOAD", joined, 1);
   std::free(joined);
+}
+
+bool isShellRefused() noexcept {
+  restoreVariables();
+  return isRefused("/bin/sh");
 }
 
 }  // namespace
@@ -204,19 +226,16 @@ int execvpe(const char* file, char* const* arguments, char* const* given) noexce
 int fexecve(int fd, char* const* arguments, char* const* given) noexcept {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  if (isRefused(path)) return -1;
+  if (isRefusedIn(path, "")) return -1;
   WITH_OUR_VARIABLES(given);
   return real().fexecve(fd, arguments, complete);
 }
 
 int execveat(int folder, const char* path, char* const* arguments, char* const* given, int flags) noexcept {
-  char whole[PATH_MAX];
-  const char* program = path;
-  if (path[0] != '/' && folder != AT_FDCWD) {
-    std::snprintf(whole, sizeof whole, "/proc/self/fd/%d%s%s", folder, *path == '\0' ? "" : "/", path);
-    program = whole;
-  }
-  if (isRefused(program)) return -1;
+  char start[64] = "";
+  if (folder != AT_FDCWD)
+    std::snprintf(start, sizeof start, "/proc/self/fd/%d%s", folder, *path == '\0' ? "" : "/");
+  if (isRefusedIn(start, path)) return -1;
   WITH_OUR_VARIABLES(given);
   return real().execveat(folder, path, arguments, complete, flags);
 }
@@ -276,18 +295,18 @@ int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t* actions) noexce
 }
 
 int system(const char* command) {
-  restoreVariables();
+  if (isShellRefused()) return command == nullptr ? 0 : -1;
   return real().system(command);
 }
 
 FILE* popen(const char* command, const char* mode) {
-  restoreVariables();
+  if (isShellRefused()) return nullptr;
   return real().popen(command, mode);
 }
 
 int wordexp(const char* words, wordexp_t* result, int flags) {
-  restoreVariables();
-  return real().wordexp(words, result, flags);
+  const bool hasCommand = std::strpbrk(words, "(`") != nullptr;
+  return real().wordexp(words, result, hasCommand && isShellRefused() ? flags | WRDE_NOCMD : flags);
 }
 
 }  // extern "C"

@@ -314,6 +314,26 @@ def check_unprotected(program):
         sys.exit(f"{program} was run")
 
 
+def check_other_root(root):
+    """In a root folder without the Socks Lib nothing is run, in whatever way."""
+    os.chroot(root)
+    os.chdir("/")
+    libc.popen.restype = ctypes.c_void_p
+    shell = ["/bin/sh", "-c", "exit 0"]
+    expect(libc.system(b"exit 0") != 0, "system")
+    expect(libc.popen(b"exit 0", b"r") is None, "popen")
+    words = ctypes.create_string_buffer(64)
+    equal(libc.wordexp(b"some words", words, 0), 0, "wordexp")
+    equal(libc.wordexp(b"$(echo 0)", words, 0), 4, "wordexp of a command")  # WRDE_CMDSUB
+    for run in (os.execv, os.execvp, lambda path, arguments: os.posix_spawn(path, arguments, {}),
+                lambda path, arguments: os.execve(os.open(path, os.O_RDONLY), arguments, {})):
+        try:
+            run("/bin/sh", shell)
+        except (PermissionError, FileNotFoundError):
+            continue
+        sys.exit("a shell was run")
+
+
 def check_segments(address):
     """Several datagrams in one message would leave all but the first without a header."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

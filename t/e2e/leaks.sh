@@ -43,6 +43,19 @@ if have "active FTP" vsftpd; then
       answers "ftp file" socksified client4 timeout 10 $active ftp://only6.example/file
   done
 fi
+# Another root folder, which has a shell, and then the Socks Lib as well.
+root=$work/root
+library=$(readlink -f "$top_builddir/socksify/.libs/libsocksify.so")
+mkdir "$root"
+for file in /bin/sh $(ldd /bin/sh | grep -o '/[^ ]*'); do
+  mkdir -p "$root${file%/*}" && cp -L "$file" "$root$file"
+done
+privileged() { on client4 env "SOCKS5_SERVER=$(client_gateway client4)" timeout 30 "$socksify" "$@"; }
+elsewhere() { ! privileged chroot "$root" /bin/sh -c :; }
+check "in a chroot without the Socks Lib nothing is run" privileged "$python" "$e2e/calls.py" other_root "$root"
+check "and it is said why" answers "would not find the Socks Lib" elsewhere
+mkdir -p "$root${library%/*}" && cp "$library" "$root$library"
+check "in one that has it there, it is" privileged chroot "$root" /bin/sh -c :
 check "posix_spawn of a program in another folder" calls spawn_elsewhere "$(readlink -f "$(type -P true)")"
 if static=$(PATH=$PATH:/sbin command -v ldconfig) && ! readelf -l "$static" | grep -q INTERP; then
   check "a static program is not run in the tree" calls unprotected "$static"
