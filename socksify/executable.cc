@@ -94,6 +94,7 @@ Obstacle obstacleInElf(const File& file, const ElfW(Ehdr) & header) noexcept {
     if (segment.p_type == PT_INTERP) interpreted = true;
     if (segment.p_type == PT_NOTE && hasGoNote(file, segment)) return Obstacle::go;
   }
+  // Nor would anybody look at what the dynamic linker runs when it is called as a program.
   if (!interpreted) return Obstacle::isStatic;
   // Go's runtime makes its own system calls, also in a program that is linked dynamically.
   return hasGoSection(file, header) ? Obstacle::go : Obstacle::none;
@@ -114,7 +115,7 @@ const char* describe(Obstacle obstacle) noexcept {
     case Obstacle::unreadable: return "can be run but not read, so that nobody can tell what it is";
     case Obstacle::otherMachine: return "is made for another machine than the Socks Lib";
     case Obstacle::go: return "is a Go program, which makes its system calls without the C library";
-    case Obstacle::isStatic: return "is statically linked";
+    case Obstacle::isStatic: return "is statically linked, or the dynamic linker itself";
     case Obstacle::lacksLibrary:
       return "would not find the Socks Lib, whose path leads nowhere (in a chroot or a container)";
   }
