@@ -201,6 +201,14 @@ Match Pattern::match(const std::string* name, const IpAddress* address, std::uin
   return best;
 }
 
+bool Pattern::matchesByPort(const Endpoint& endpoint) const {
+  const IpAddress address = endpoint.address.unmapped();
+  return std::any_of(items_.begin(), items_.end(), [&](const Item& item) {
+    return !item.ports.empty() && matchPort(item, endpoint.port) &&
+           matchHost(item, "", &address) != Match::no;
+  });
+}
+
 Match Pattern::match(const Destination& destination) const {
   return match(destination.name(), destination.address(), destination.port);
 }

@@ -39,6 +39,9 @@ class Pattern {
     return match(nullptr, &endpoint.address, endpoint.port) != Match::no;
   }
 
+  /// Whether an item matches that names ports, and does not speak of all that is on a host.
+  bool matchesByPort(const Endpoint& endpoint) const;
+
   bool hasNames() const noexcept;      ///< some item is a name or a suffix
   bool hasAddresses() const noexcept;  ///< some item is an address or a CIDR
   bool hasPorts() const noexcept;

@@ -73,6 +73,8 @@ struct Config {
   /// Whether the way to the Gateway is more than the Socks Lib speaks; see private_gateway.h.
   bool needsPrivateGateway() const noexcept { return tls || gssapi || !via.empty(); }
   bool isDirect(const std::string* name, const IpAddress* address, std::uint16_t port) const;
+  /// Whether `direct` names the port too, as it has to for a name server on the loopback.
+  bool isDirectByPort(const Endpoint& endpoint) const;
 };
 
 /// One row per option: it feeds the parser, `socksify --options`, the manual page and the test.

@@ -96,12 +96,18 @@ Route SocksLib::routeTo(const Endpoint& peer, bool stream) {
     tell("%s is a fake address that nobody here was given", peer.toString().c_str());
     return refuse(EHOSTUNREACH);
   }
-  const bool loopback = plain.isLoopback() || plain.isUnspecified();
+  const bool loopback = !fake && (plain.isLoopback() || plain.isUnspecified());
   // A resolver on the loopback would carry the program's questions out, past the Gateway.
   if (loopback && peer.port != dnsPort) return route;
   if (!trouble_.empty()) {
     warnOnce("refusing every connection: %s", trouble_.c_str());
     return refuse(ECONNREFUSED);
+  }
+  if (loopback) {
+    if (config_.isDirectByPort({plain, peer.port})) return route;
+    tell("%s is refused: it would be asked past the gateway, and `direct` does not name its port",
+         peer.toString().c_str());
+    return refuse(ENETUNREACH);
   }
   // A literal of the family that the program can't hold is behind a fake, and an address all the same.
   const auto literal = name ? IpAddress::parse(*name) : fake ? std::nullopt : std::optional(plain);
@@ -109,7 +115,7 @@ Route SocksLib::routeTo(const Endpoint& peer, bool stream) {
     if (fake) route.destination = Destination{*name, peer.port};
     return route;
   }
-  if (loopback || (!stream && !config_.udp)) return refuse(ENETUNREACH);
+  if (!stream && !config_.udp) return refuse(ENETUNREACH);
   route.kind = Route::Kind::gateway;
   route.destination = fake ? Destination::of(*name, peer.port) : Destination{plain, peer.port};
   return route;

@@ -56,6 +56,7 @@ class PatternTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aMissingHalfDoesNotMatch);
   CPPUNIT_TEST(bothHalves);
   CPPUNIT_TEST(tellsWhatItHolds);
+  CPPUNIT_TEST(tellsWhetherThePortIsNamed);
   CPPUNIT_TEST(refusesAddresses);
   CPPUNIT_TEST(refusesNames);
   CPPUNIT_TEST(refusesPorts);
@@ -204,6 +205,15 @@ class PatternTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(mixed.hasNames() && mixed.hasAddresses() && mixed.hasPorts());
     CPPUNIT_ASSERT(pattern("*.lan").hasNames() && !pattern("*.lan").hasAddresses());
     CPPUNIT_ASSERT_EQUAL(std::string("10.0.0.0/8,example.org:80"), mixed.text());
+  }
+
+  void tellsWhetherThePortIsNamed() {
+    const Endpoint resolver = *Endpoint::parse("127.0.0.53:53");
+    for (const char* text : {"*", "127.0.0.0/8", "127.0.0.0/8,10.0.0.1:53", "127.0.0.53:54", "*.lan:53"})
+      CPPUNIT_ASSERT(!pattern(text).matchesByPort(resolver));
+    for (const char* text : {"*:53", "127.0.0.0/8:53", "10.0.0.0/8,127.0.0.53:50-60"})
+      CPPUNIT_ASSERT(pattern(text).matchesByPort(resolver));
+    CPPUNIT_ASSERT(pattern("127.0.0.53:53").matchesByPort({resolver.address.mapped(), 53}));
   }
 
   void refusesAddresses() {

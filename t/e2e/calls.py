@@ -173,6 +173,16 @@ def check_no_name_server(_):
             equal(found[0][4][0], "127.0.0.1", name)
 
 
+def check_own_resolver(wanted):
+    """Port 53 of the loopback, for connections and datagrams."""
+    for family, address in ((socket.AF_INET, "127.0.0.53"), (socket.AF_INET, "0.0.0.0"),
+                            (socket.AF_INET6, "::ffff:127.0.0.53")):
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with socket.socket(family, kind) as s:
+                code = s.connect_ex((address, 53))
+                expect((code == errno.ENETUNREACH) == (wanted == "refused"), f"{address}: {os.strerror(code)}")
+
+
 # ---- ways past the Gateway ----------------------------------------------------------------------
 
 def check_datagrams_by_other_families(address):

@@ -24,6 +24,13 @@ check "names in other scripts" calls other_scripts -
 check "both families and ::ffff:fake lead to the name" calls both_families only6.example
 check "getaddrinfo_a, gai_suspend, gai_cancel" calls asynchronous only4.example
 check "names that a name server would be asked for" calls no_name_server -
+own_resolver() { # DIRECT refused|reached: on a host where no leak detector takes it for a leak
+  on server4 env SOCKS5_SERVER=192.0.2.1:1080 "SOCKSIFY_DIRECT=$1" timeout 30 "$socksify" \
+    "$python" "$e2e/calls.py" own_resolver "$2"
+}
+check "a name server on the loopback" own_resolver "" refused
+check "also where the loopback is direct" own_resolver "127.0.0.0/8,0.0.0.0" refused
+check "but not where its port is" own_resolver "127.0.0.53,0.0.0.0:53,127.0.0.53:53" reached
 on client4 hostname elsewhere
 check "the host's own name that is not in its hosts file" calls no_name_server -
 check "datagrams by AF_UNSPEC, and to IPv4 from an IPv6 socket" calls datagrams_by_other_families 198.51.100.2
