@@ -3,7 +3,8 @@
 //
 // Files are read in order, the later wins: $(sysconfdir)/socksify.conf, $XDG_CONFIG_HOME/socksify.conf
 // (or ~/.config/socksify.conf), $SOCKSIFY_CONF.  Then SOCKS5_SERVER, SOCKS5_USER and SOCKS5_PASSWD of
-// the environment.  A line is `key = value`; `#` starts a comment.  `direct` adds to what came before.
+// the environment.  A line is `key = value`; `#` starts a comment.  `direct` and `via` add to what
+// came before.
 //
 // A file that is not there is no error, unless SOCKSIFY_CONF names it; one that makes no sense is:
 // then the Socks Lib refuses every connection, and socksify does not start the program.

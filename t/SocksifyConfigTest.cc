@@ -160,6 +160,10 @@ class SocksifyConfigTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(config.isDirect(&name, nullptr, 80));
     CPPUNIT_ASSERT(config.isDirect(nullptr, &ten, 22));
     CPPUNIT_ASSERT(!config.isDirect(nullptr, &ten, 23));
+    write("/socksify.conf", "direct = *.lan\n", 0644);
+    ::setenv("SOCKSIFY_DIRECT", "10.0.0.0/8", 1);
+    const auto loaded = loadConfig();
+    CPPUNIT_ASSERT(loaded && loaded->isDirect(&name, nullptr, 80) && loaded->isDirect(nullptr, &ten, 23));
   }
 
   void commentsEndLinesButNotPasswords() {
@@ -207,7 +211,8 @@ class SocksifyConfigTest : public CppUnit::TestFixture {
     return path;
   }
   static void setUpEnvironmentAway() {
-    for (const char* name : {"SOCKS5_SERVER", "SOCKSIFY_CONF", "XDG_CONFIG_HOME"}) ::unsetenv(name);
+    for (const char* name : {"SOCKS5_SERVER", "SOCKSIFY_CONF", "SOCKSIFY_DIRECT", "XDG_CONFIG_HOME"})
+      ::unsetenv(name);
   }
 
   std::string folder_;
