@@ -13,6 +13,8 @@
 namespace crossgate::socksify {
 namespace {
 
+constexpr std::uint16_t ftpPort = 21;
+
 // The latest connections; a program with more of them open that also listens for one is no FTP client.
 constexpr std::size_t kept = 16;
 struct State {
@@ -44,7 +46,6 @@ std::optional<ControlConnection> latestConnection(Condition condition) {
 
 std::optional<Endpoint> shownLocalEnd(const socks5::Reply& reply, const Destination& destination,
                                       Family family) noexcept {
-  constexpr std::uint16_t ftpPort = 21;
   const IpAddress* bound = reply.bound.address();
   const bool wanted = destination.port == ftpPort && SocksLib::get().config().bind != BindRule::never;
   if (!wanted || bound == nullptr || bound->isUnspecified() || bound->family() != family) return std::nullopt;
@@ -67,6 +68,7 @@ void noteConnection(int fd, const Destination& destination, const Endpoint& peer
       socketCookie(fd),
       sameFamily ? local->address.unmapped() : IpAddress::any(peer.address.family()),
       shownLocal,
+      shownLocal.value_or(local->address).unmapped(),
       destination,
       peer};
   anyConnection.store(true, std::memory_order_release);
@@ -83,6 +85,16 @@ std::optional<Endpoint> ownInPlaceOf(const Endpoint& wanted) {
       latestConnection([&](const ControlConnection& one) { return one.shownLocal == wanted.address; });
   if (!connection || connection->local.family() != wanted.address.family()) return std::nullopt;
   return Endpoint{connection->local, wanted.port};
+}
+
+// All zeros are also what a connection shows that has no address of the program's family; yet who binds to
+// them means any address, unless it is an FTP client.
+bool isOwnEnd(const IpAddress& address) {
+  return latestConnection([&](const ControlConnection& one) {
+           if (address.isUnspecified() && one.destination.port != ftpPort) return false;
+           return address == one.seenLocal || (address == one.local && !address.isUnspecified());
+         })
+      .has_value();
 }
 
 void noteBoundWithoutPort(std::uint64_t cookie) {

@@ -16,6 +16,7 @@ struct ControlConnection {
   std::uint64_t cookie = 0;
   IpAddress local;  // the socket's own, unmapped
   std::optional<IpAddress> shownLocal;
+  IpAddress seenLocal;  // the one that the program sees, unmapped
   Destination destination;
   Endpoint peer;  // as the program knows it
 };
@@ -33,6 +34,8 @@ bool anyControlConnection() noexcept;
 
 /// The latest that is still open and has this address on its own side.
 std::optional<ControlConnection> connectionFrom(const IpAddress& local);
+/// Whether this, unmapped, is the address that one has on its own side, as the program sees it.
+bool isOwnEnd(const IpAddress& address);
 /// What bind() has to be told for an address that only the program believes to be its own.
 std::optional<Endpoint> ownInPlaceOf(const Endpoint& wanted);
 

@@ -2,7 +2,7 @@
 // bind(), listen(), accept(): a program that wants to be called back by the peer of a connection that
 // goes through the Gateway (active FTP) is reached through BIND; every other listening socket is left
 // alone.  `bind = auto` takes a socket for such a one when it was bound, without a port of its own, to
-// the very address that the connection has on this side.
+// the very address that the program is told the connection has on this side.
 //
 // getsockname() or listen(), whichever comes first (BSD's ftp asks for its port before it listens), asks the
 // Gateway to listen (rendezvous.h); getsockname() then shows where it does.
@@ -60,9 +60,8 @@ extern "C" {
 
 int bind(int fd, const sockaddr* address, socklen_t length) noexcept {
   if (!mayConnect(fd) || inVforkChild()) return real().bind(fd, address, length);
-  const bool connections = anyControlConnection();
-  const auto wanted = Endpoint::from(address, length);
-  const auto own = wanted && connections ? ownInPlaceOf(*wanted) : std::nullopt;
+  const auto wanted = anyControlConnection() ? Endpoint::from(address, length) : std::nullopt;
+  const auto own = wanted ? ownInPlaceOf(*wanted) : std::nullopt;
   sockaddr_storage storage;
   if (own) {
     length = own->toSockaddr(storage);
@@ -71,8 +70,7 @@ int bind(int fd, const sockaddr* address, socklen_t length) noexcept {
   const int result = real().bind(fd, address, length);
   if (result != 0 || !wanted || wanted->port != 0) return result;
   const KeepErrno keep;
-  if (connections || SocksLib::get().config().bind == BindRule::always)
-    noteBoundWithoutPort(socketCookie(fd));
+  if (isOwnEnd(wanted->address.unmapped())) noteBoundWithoutPort(socketCookie(fd));
   return result;
 }
 

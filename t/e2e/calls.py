@@ -324,6 +324,21 @@ def check_unprotected(program):
         sys.exit(f"{program} was run")
 
 
+def check_listener(name):
+    """One on any address is an ordinary one, whatever connections there are; here the Gateway is of the other
+    family."""
+    with socket.create_connection((name, 7), 10) as connection, socket.socket() as listener, socket.socket() as own:
+        equal(connection.getsockname()[0], "0.0.0.0", "the connection's own address")
+        listener.bind(("0.0.0.0", 0))
+        listener.listen()
+        address, port = listener.getsockname()
+        equal(address, "0.0.0.0", "the listener's address")
+        own.settimeout(10)
+        own.connect(("127.0.0.1", port))
+        with listener.accept()[0] as accepted:
+            equal(accepted.getpeername(), own.getsockname(), "who came")
+
+
 def check_other_root(root):
     """In a root folder without the Socks Lib nothing is run, in whatever way."""
     os.chroot(root)

@@ -40,6 +40,7 @@ check "MSG_FASTOPEN and TCP_FASTOPEN_CONNECT" calls fast_open only4.example
 check "system, popen and the exec system call with an empty environment" calls environment \
   "$python -c 'import socket; socket.create_connection((\"only4.example\", 80), 10)'"
 check "messages in segments, and the queue of errors" calls segments 198.51.100.2
+check "a listener on any address is left alone" socksified client6 timeout 30 "$python" "$e2e/calls.py" listener only4.example
 if have "active FTP" vsftpd; then
   mkdir "$work/ftp" && echo "ftp file" >"$work/ftp/file"
   start_ftp server6
@@ -48,6 +49,12 @@ if have "active FTP" vsftpd; then
     # shellcheck disable=SC2086 # words
     check "active FTP over IPv6 from a host that has none: ${active%% *}" \
       answers "ftp file" socksified client4 timeout 10 $active ftp://only6.example/file
+  done
+  start_ftp server4
+  for active in "curl -sS -4 --ftp-port -" "tnftp -4 -A -V -o -"; do
+    # shellcheck disable=SC2086 # words
+    check "active FTP over IPv4 by a gateway that is reached over IPv6: ${active%% *}" \
+      answers "ftp file" socksified client6 timeout 10 $active ftp://only4.example/file
   done
 fi
 # Another root folder, which has a shell, and then the Socks Lib as well.
