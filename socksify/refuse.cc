@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Fail closed: ways to the network that the Socks Lib can't carry are refused, with an errno that
 // programs know and, with `verbose`, a line on stderr.  They never go direct.
+#include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include <cstdarg>
+#include <optional>
+#include <type_traits>
 
 #include "socksify/connect.h"
 #include "socksify/process.h"
@@ -25,6 +31,12 @@ int refuse(int error, const char* what) noexcept {
   return -1;
 }
 
+// The h_errno of a network that is not looked up.
+int noNetwork() noexcept {
+  refuse(EPERM, "a look-up of networks");
+  return h_errno = NO_RECOVERY;
+}
+
 // Families that stay on this host.
 bool staysHere(int domain) noexcept {
   return domain == AF_UNIX || domain == AF_NETLINK || domain == AF_ALG || domain == AF_KEY;
@@ -35,6 +47,60 @@ bool isCarried(int type, int protocol) noexcept {
     case SOCK_STREAM: return protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
     case SOCK_DGRAM: return protocol == 0 || protocol == IPPROTO_UDP;
     default: return false;
+  }
+}
+
+// syscall() is no cancellation point, but some of what is called in its place is.
+class NoCancellation {
+ public:
+  NoCancellation() noexcept { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  ~NoCancellation() { ::pthread_setcancelstate(before_, nullptr); }
+  NoCancellation(const NoCancellation&) = delete;
+  NoCancellation& operator=(const NoCancellation&) = delete;
+
+ private:
+  int before_ = PTHREAD_CANCEL_ENABLE;
+};
+
+/// The arguments of a system call, as whatever a function takes.
+struct Argument {
+  long value;
+  template <class T>
+  operator T() const noexcept {
+    if constexpr (std::is_pointer_v<T>)
+      return reinterpret_cast<T>(value);
+    else
+      return static_cast<T>(value);
+  }
+};
+
+// What programs reach past the C library's own functions; nothing for a call that we do not stand in for.
+std::optional<long> callByNumber(long number, const Argument (&a)[6]) {
+  switch (number) {
+    case SYS_socket: return ::socket(a[0], a[1], a[2]);
+    case SYS_connect: return ::connect(a[0], a[1], a[2]);
+    case SYS_sendto: return ::sendto(a[0], a[1], a[2], a[3], a[4], a[5]);
+    case SYS_sendmsg: return ::sendmsg(a[0], a[1], a[2]);
+    case SYS_sendmmsg: return ::sendmmsg(a[0], a[1], a[2], a[3]);
+    case SYS_write: return ::write(a[0], a[1], a[2]);
+    case SYS_writev: return ::writev(a[0], a[1], a[2]);
+    case SYS_recvfrom: return ::recvfrom(a[0], a[1], a[2], a[3], a[4], a[5]);
+    case SYS_recvmsg: return ::recvmsg(a[0], a[1], a[2]);
+    case SYS_recvmmsg: return ::recvmmsg(a[0], a[1], a[2], a[3], a[4]);
+    case SYS_read: return ::read(a[0], a[1], a[2]);
+    case SYS_readv: return ::readv(a[0], a[1], a[2]);
+    case SYS_close: return ::close(a[0]);
+    case SYS_dup: return ::dup(a[0]);
+#ifdef SYS_dup2
+    case SYS_dup2: return ::dup2(a[0], a[1]);
+#endif
+    case SYS_dup3: return ::dup3(a[0], a[1], a[2]);
+    case SYS_fcntl: return ::fcntl(a[0], a[1], a[2].value);
+    case SYS_epoll_ctl: return ::epoll_ctl(a[0], a[1], a[2], a[3]);
+    case SYS_execve: return ::execve(a[0], a[1], a[2]);
+    case SYS_execveat: return ::execveat(a[0], a[1], a[2], a[3], a[4]);
+    case SYS_io_uring_setup: return refuse(ENOSYS, "io_uring");
+    default: return std::nullopt;
   }
 }
 
@@ -57,39 +123,42 @@ int socket(int domain, int type, int protocol) noexcept {
   return fd;
 }
 
-// What programs reach past the C library's own functions.  All arguments travel in registers, so that
-// taking six of them is safe whatever the call has.
+// All arguments travel in registers, so that taking six of them is safe whatever the call has.
 long syscall(long number, ...) noexcept {
   va_list list;
   va_start(list, number);
-  long a[6];
-  for (long& argument : a) argument = va_arg(list, long);
+  Argument a[6];
+  for (Argument& argument : a) argument.value = va_arg(list, long);
   va_end(list);
-  const auto pointer = [&](int index) { return reinterpret_cast<void*>(a[index]); };
-  const auto number32 = [&](int index) { return static_cast<int>(a[index]); };
-  switch (number) {
-    case SYS_socket: return socket(number32(0), number32(1), number32(2));
-    case SYS_connect:
-      return connect(number32(0), static_cast<const sockaddr*>(pointer(1)), static_cast<socklen_t>(a[2]));
-    case SYS_sendto:
-      return sendto(number32(0), pointer(1), static_cast<size_t>(a[2]), number32(3),
-                    static_cast<const sockaddr*>(pointer(4)), static_cast<socklen_t>(a[5]));
-    case SYS_sendmsg: return sendmsg(number32(0), static_cast<const msghdr*>(pointer(1)), number32(2));
-    case SYS_sendmmsg:
-      return sendmmsg(number32(0), static_cast<mmsghdr*>(pointer(1)), static_cast<unsigned>(a[2]),
-                      number32(3));
-    case SYS_close: return close(number32(0));
-    case SYS_epoll_ctl:
-      return epoll_ctl(number32(0), number32(1), number32(2), static_cast<epoll_event*>(pointer(3)));
-    case SYS_execve:
-      return execve(static_cast<const char*>(pointer(0)), static_cast<char* const*>(pointer(1)),
-                    static_cast<char* const*>(pointer(2)));
-    case SYS_execveat:
-      return execveat(number32(0), static_cast<const char*>(pointer(1)),
-                      static_cast<char* const*>(pointer(2)), static_cast<char* const*>(pointer(3)), number32(4));
-    case SYS_io_uring_setup: return refuse(ENOSYS, "io_uring");
-    default: return real().syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  {
+    const NoCancellation guard;
+    if (const auto result = callByNumber(number, a)) return *result;
   }
+  return real().syscall(number, a[0].value, a[1].value, a[2].value, a[3].value, a[4].value, a[5].value);
+}
+
+// Old doors to the resolver and to the network, which the C library's own functions open behind them.
+int rexec(char**, int, const char*, const char*, const char*, int*) { return refuse(EPERM, "rexec"); }
+int rexec_af(char**, int, const char*, const char*, const char*, int*, sa_family_t) {
+  return refuse(EPERM, "rexec");
+}
+int rcmd(char**, unsigned short, const char*, const char*, const char*, int*) {
+  return refuse(EPERM, "rcmd");
+}
+int rcmd_af(char**, unsigned short, const char*, const char*, const char*, int*, sa_family_t) {
+  return refuse(EPERM, "rcmd");
+}
+netent* getnetbyname(const char*) { return noNetwork(), nullptr; }
+netent* getnetbyaddr(std::uint32_t, int) { return noNetwork(), nullptr; }
+int getnetbyname_r(const char*, netent*, char*, size_t, netent** result, int* error) {
+  *result = nullptr;
+  *error = noNetwork();
+  return 0;
+}
+int getnetbyaddr_r(std::uint32_t, int, netent*, char*, size_t, netent** result, int* error) {
+  *result = nullptr;
+  *error = noNetwork();
+  return 0;
 }
 
 // liburing makes its system calls itself; these are its doors.

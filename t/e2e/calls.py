@@ -183,6 +183,25 @@ def check_own_resolver(wanted):
                 expect((code == errno.ENETUNREACH) == (wanted == "refused"), f"{address}: {os.strerror(code)}")
 
 
+def check_old_doors(address):
+    """rexec(), rcmd() and names of networks, by which the C library itself would ask and connect."""
+    for name in (address, "leak4.example"):
+        host, errors = ctypes.c_char_p(name.encode()), ctypes.c_int(-1)
+        for call, more in ((libc.rexec, ()), (libc.rexec_af, (socket.AF_INET,)), (libc.rcmd, ()), (libc.rcmd_af, (socket.AF_INET,))):
+            ctypes.set_errno(0)
+            equal(call(ctypes.byref(host), socket.htons(7), b"u", b"p", b"id", None, *more), -1, "rexec, rcmd")
+            equal(ctypes.get_errno(), errno.EPERM, "its errno")
+    result, error = ctypes.c_void_p(1), ctypes.c_int()
+    entry, buffer = ctypes.create_string_buffer(64), ctypes.create_string_buffer(1024)
+    libc.getnetbyname.restype = libc.getnetbyaddr.restype = ctypes.c_void_p
+    equal(libc.getnetbyname(b"leak5.example"), None, "getnetbyname")
+    equal(libc.getnetbyaddr(0x0a0909, socket.AF_INET), None, "getnetbyaddr")
+    libc.getnetbyname_r(b"leak6.example", entry, buffer, 1024, ctypes.byref(result), ctypes.byref(error))
+    equal((result.value, error.value), (None, 3), "getnetbyname_r")  # NO_RECOVERY
+    libc.getnetbyaddr_r(0x0a0909, socket.AF_INET, entry, buffer, 1024, ctypes.byref(result), ctypes.byref(error))
+    equal((result.value, error.value), (None, 3), "getnetbyaddr_r")
+
+
 # ---- ways past the Gateway ----------------------------------------------------------------------
 
 def check_datagrams_by_other_families(address):
@@ -219,6 +238,51 @@ def check_datagrams_by_another_peer(address):
         s.send(b"here")
         equal(own.recv(99), b"here", "what arrived")
         equal(s.getpeername(), own.getsockname(), "getpeername")
+
+
+class MsgHdr(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint32), ("parts", ctypes.c_void_p),
+                ("count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
+                ("flags", ctypes.c_long), ("received", ctypes.c_uint)]  # the last is of an mmsghdr
+
+
+def check_system_calls(address):
+    """Datagrams by the numbers of the system calls (x86-64), on a socket and on its duplicates."""
+    data, source, size = (ctypes.create_string_buffer(n) for n in (64, 16, 4))
+    part = (ctypes.c_void_p * 2)(ctypes.addressof(data), 64)
+
+    def call(number, *arguments):
+        result = libc.syscall(number, *(ctypes.c_long(each) if isinstance(each, int) else each for each in arguments))
+        expect(result >= 0, f"system call {number}: {os.strerror(ctypes.get_errno())}")
+        return result
+
+    def message():
+        return ctypes.byref(MsgHdr(ctypes.addressof(source), 16, ctypes.addressof(part), 1))
+
+    def recvfrom(fd):
+        size.raw = struct.pack("=I", 16)
+        return call(45, fd, data, 64, 0, source, size)
+
+    def recvmmsg(fd):
+        equal(call(299, fd, messages := message(), 1, 0, None), 1, "recvmmsg")
+        return messages._obj.received
+
+    receive = {"read": lambda fd: call(0, fd, data, 64), "readv": lambda fd: call(19, fd, part, 1),
+               "recvfrom": recvfrom, "recvmsg": lambda fd: call(47, fd, message(), 0), "recvmmsg": recvmmsg}
+    send = [lambda fd: call(1, fd, b"echo", 4), lambda fd: call(44, fd, b"echo", 4, 0, None, 0),
+            lambda fd: call(20, fd, (ctypes.c_char_p * 2)(b"echo", 4), 1)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect((address, 7))
+        fd = s.fileno()
+        spare = [os.dup(0), os.dup(0)]
+        for each in (fd, call(32, fd), call(33, fd, spare[0]), call(292, fd, spare[1], 0), call(72, fd, 0, 10)):
+            for turn, (name, way) in enumerate(receive.items()):
+                ctypes.memset(source, 0, 16)
+                send[turn % len(send)](each)
+                got = way(each)
+                equal(data.raw[:got], b"echo", f"what {name} got")
+                if name.startswith("recv"):
+                    equal(source.raw, ipv4(address, 7), f"whom {name} got it from")
 
 
 def check_fast_open(name):

@@ -37,6 +37,8 @@ check "datagrams by AF_UNSPEC, and to IPv4 from an IPv6 socket" calls datagrams_
 check "datagrams of a socket that came across an exec" calls datagrams_after_exec 198.51.100.2
 check "datagrams of a socket with another peer" calls datagrams_by_another_peer 198.51.100.2
 check "MSG_FASTOPEN and TCP_FASTOPEN_CONNECT" calls fast_open only4.example
+check "rexec, rcmd and names of networks" calls old_doors 198.51.100.2
+[ "$(uname -m)" != x86_64 ] || check "datagrams by the numbers of system calls" calls system_calls 198.51.100.2
 check "system, popen and the exec system call with an empty environment" calls environment \
   "$python -c 'import socket; socket.create_connection((\"only4.example\", 80), 10)'"
 check "messages in segments, and the queue of errors" calls segments 198.51.100.2
