@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "socksify/cancellation.h"
 #include "socksify/executable.h"
 #include "socksify/process.h"
 #include "socksify/real.h"
@@ -110,6 +111,7 @@ bool libraryIsHere() noexcept {
 // True, with errno EPERM, when the program would go direct and must not be run.  The config is only
 // read for one that would.
 bool isRefused(const char* path) noexcept {
+  const Uncancelled whole;
   const int before = errno;
   Program program;
   if (path != nullptr) inspect(path, program);

@@ -3,7 +3,6 @@
 // programs know and, with `verbose`, a line on stderr.  They never go direct.
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -12,6 +11,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "socksify/cancellation.h"
 #include "socksify/connect.h"
 #include "socksify/process.h"
 #include "socksify/real.h"
@@ -49,18 +49,6 @@ bool isCarried(int type, int protocol) noexcept {
     default: return false;
   }
 }
-
-// syscall() is no cancellation point, but some of what is called in its place is.
-class NoCancellation {
- public:
-  NoCancellation() noexcept { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-  ~NoCancellation() { ::pthread_setcancelstate(before_, nullptr); }
-  NoCancellation(const NoCancellation&) = delete;
-  NoCancellation& operator=(const NoCancellation&) = delete;
-
- private:
-  int before_ = PTHREAD_CANCEL_ENABLE;
-};
 
 /// The arguments of a system call, as whatever a function takes.
 struct Argument {
@@ -131,7 +119,7 @@ long syscall(long number, ...) noexcept {
   for (Argument& argument : a) argument.value = va_arg(list, long);
   va_end(list);
   {
-    const NoCancellation guard;
+    const Uncancelled whole;  // syscall() is no cancellation point, but some of what is called in its place is
     if (const auto result = callByNumber(number, a)) return *result;
   }
   return real().syscall(number, a[0].value, a[1].value, a[2].value, a[3].value, a[4].value, a[5].value);
