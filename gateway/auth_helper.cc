@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <list>
 #include <memory>
@@ -28,6 +29,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t mostLogins = 4096;
 constexpr std::size_t mostPerSource = 256;
+constexpr std::ptrdiff_t mostChannels = 4;  // of a worker
 constexpr std::size_t mostRemembered = 65'536;
 // A worker need not ask again at once.  Short: a changed password, or a refusal of the source, counts after
 // it.
@@ -35,6 +37,13 @@ constexpr std::chrono::milliseconds longestUnasked{1'000};
 constexpr std::chrono::seconds longestWait{60};
 // Questions taken in one round, so that verdicts have their turn.
 constexpr int questionsAtOnce = 64;
+
+// Who has made a socket pair; 0 when the kernel does not tell.
+pid_t peerProcess(int socket) noexcept {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : 0;
+}
 
 class Helper {
  public:
@@ -66,12 +75,14 @@ class Helper {
     Channel(Helper& owner, Fd socket)
         : helper(owner),
           fd(std::move(socket)),
+          worker(peerProcess(fd.get())),
           questions(owner.loop_, fd.get(), EV_READ | EV_PERSIST, &Helper::onQuestions, this),
           room(owner.loop_, fd.get(), EV_WRITE, &Helper::onRoom, this) {
       questions.add();
     }
     Helper& helper;
     Fd fd;
+    pid_t worker;
     Event questions;
     Event room;                       // while answers are owed
     std::deque<LoginAnswer> answers;  // that it has no room for; no question is taken meanwhile
@@ -84,6 +95,7 @@ class Helper {
         : helper(owner),
           channel(std::move(from)),
           number(question.number),
+          stamp(owner.stamp_),
           request(std::move(question.login)),
           key(owner.hash_.ofLogin(request.user, request.password)),
           source(owner.hash_.ofSource(request.source)),
@@ -95,6 +107,7 @@ class Helper {
     Helper& helper;
     std::shared_ptr<Channel> channel;
     std::uint32_t number;
+    FileStamp stamp;  // of the password file when it was asked
     LoginRequest request;
     Digest key, source;
     Signal turn;
@@ -123,7 +136,16 @@ class Helper {
       const auto place =
           channels_.insert(channels_.end(), std::make_shared<Channel>(*this, std::move(**received)));
       (*place)->place = place;
+      endSurplus((*place)->worker);
     }
+  }
+
+  // A worker needs one, and its next one before the end of the last is heard; none takes the room of the others.
+  void endSurplus(pid_t worker) {
+    const auto isOfWorker = [&](const auto& channel) { return channel->worker == worker; };
+    if (std::count_if(channels_.begin(), channels_.end(), isOfWorker) <= mostChannels) return;
+    const auto oldest = std::find_if(channels_.begin(), channels_.end(), isOfWorker);
+    hangUp(**oldest, {Failure::exhausted, "it opens channel after channel"});
   }
 
   // Nobody asks any more: the gateway ends.  Anything else is a worker that does not keep the contract, and
@@ -234,7 +256,8 @@ class Helper {
   }
 
   void remember(const Login& login) {
-    if (config_.remember == 0s) return;
+    // What was checked against a file that has changed meanwhile may have been taken away.
+    if (config_.remember == 0s || !(login.stamp == currentStamp())) return;
     memory_.remember(login.key, in(config_.remember));
     // A browser opens many connections at once: one check is enough for all.
     for (Login* other : std::vector<Login*>(waiting_.begin(), waiting_.end())) {
@@ -297,10 +320,13 @@ class Helper {
     for (const auto& checker : checkers_) checker->renew();
   }
 
+  FileStamp currentStamp() const {
+    return config_.passwordFile.empty() ? FileStamp() : FileStamp::of(config_.passwordFile);
+  }
+
   // A changed file may have taken a login away that is remembered.
   void forgetWhatChanged() {
-    if (config_.passwordFile.empty()) return;
-    const FileStamp now = FileStamp::of(config_.passwordFile);
+    const FileStamp now = currentStamp();
     if (now == stamp_) return;
     stamp_ = now;
     memory_.clear();

@@ -18,7 +18,7 @@ constexpr std::size_t largestRecord = 192 * 1024;
 Result<std::optional<Octets>> receiveRecord(int channel) {
   Octets record(largestRecord);
   for (;;) {
-    const ssize_t count = recv(channel, record.data(), record.size(), MSG_TRUNC);
+    const ssize_t count = recv(channel, record.data(), record.size(), MSG_TRUNC | MSG_DONTWAIT);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) return std::optional<Octets>{};
     if (count < 0) return systemError("recv", errno);
@@ -32,7 +32,7 @@ Result<std::optional<Octets>> receiveRecord(int channel) {
 
 Result<void> sendRecord(int channel, OctetSpan record) {
   for (;;) {
-    if (send(channel, record.data(), record.size(), MSG_NOSIGNAL) >= 0) return {};
+    if (send(channel, record.data(), record.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {};
     if (errno != EINTR) return systemError("send", errno);
   }
 }

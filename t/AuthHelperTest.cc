@@ -53,7 +53,9 @@ class AuthHelperTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(answersBearTheNumbersOfTheirQuestions);
   CPPUNIT_TEST(noAnswerIsLostWhereTheWorkerTakesItsTime);
   CPPUNIT_TEST(aWorkerThatTalksNonsenseIsNotHeardAnyMore);
+  CPPUNIT_TEST(aWorkerThatOpensChannelAfterChannelKeepsFour);
   CPPUNIT_TEST(whatIsAcceptedIsGoodForASecondAtMost);
+  CPPUNIT_TEST(whatWasCheckedAgainstAnOldFileIsNotRemembered);
   CPPUNIT_TEST(orNotAtAllWhereNothingIsRemembered);
   CPPUNIT_TEST_SUITE_END();
 
@@ -154,6 +156,36 @@ class AuthHelperTest : public CppUnit::TestFixture {
     const auto end = receiveAnswer(broken.get());
     CPPUNIT_ASSERT(!end && end.error().failure == Failure::peerGone);
     CPPUNIT_ASSERT(ask(sound, 2, "secret") == LoginVerdict::accepted);
+  }
+
+  void aWorkerThatOpensChannelAfterChannelKeepsFour() {
+    std::vector<Fd> channels;
+    for (std::uint32_t i = 0; i < 6; ++i) {
+      channels.push_back(openChannel());
+      CPPUNIT_ASSERT(ask(channels.back(), i, "secret") == LoginVerdict::accepted);
+    }
+    for (const std::size_t oldest : {0U, 1U}) {
+      CPPUNIT_ASSERT(readable(channels[oldest], 10'000));
+      CPPUNIT_ASSERT(!receiveAnswer(channels[oldest].get()));
+    }
+    CPPUNIT_ASSERT(ask(channels[2], 9, "secret") == LoginVerdict::accepted);
+  }
+
+  void whatWasCheckedAgainstAnOldFileIsNotRemembered() {
+    const Fd channel = openChannel();
+    for (std::uint32_t i = 0; i < 10; ++i) {
+      // Of a cost that leaves time to change the file while the check goes on.
+      std::ofstream(passwords_) << "alice:$2b$13$4Pz3fvQ0O42x.P0dqnp7lOyd2rls0fy5L.DTGA24RFd3YAFIeo3Hq\n";
+      CPPUNIT_ASSERT(sendQuestion(channel.get(), 2 * i, loginOf("secret")));
+      std::this_thread::sleep_for(100ms);
+      std::ofstream(passwords_) << "bob:!\n";
+      CPPUNIT_ASSERT(sendQuestion(channel.get(), 2 * i + 1, loginOf("secret")));
+      const LoginAnswer first = nextAnswer(channel), second = nextAnswer(channel);
+      CPPUNIT_ASSERT_EQUAL(2 * i, first.number);
+      CPPUNIT_ASSERT(second.verdict == LoginVerdict::rejected);
+      if (first.verdict == LoginVerdict::accepted) return;  // else the file was read too late
+    }
+    CPPUNIT_FAIL("no check began before the file was changed");
   }
 
   void whatIsAcceptedIsGoodForASecondAtMost() {
