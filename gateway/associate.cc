@@ -10,15 +10,6 @@ namespace {
 
 constexpr std::size_t fragmentAt = 2;
 
-// Nothing that comes over the TCP connection has a meaning; only its end has.
-Task<void> connectionEnds(Stream& connection, Inbox& inbox) {
-  for (;;) {
-    inbox.clear();
-    const auto count = co_await inbox.fill(connection, never);
-    if (!count || *count == 0) co_return;
-  }
-}
-
 }  // namespace
 
 const char* toString(AssociationEnd end) noexcept {
@@ -59,12 +50,13 @@ Destination Association::place() const {
   return {options_.advertise.of(local_.address.family()).value_or(local_.address), local_.port};
 }
 
-Task<AssociationEnd> Association::serve(Stream& connection, Inbox& inbox, DestinationSide& destination) {
+Task<AssociationEnd> Association::serve(Stream& connection, DestinationSide& destination) {
   cipher_ = connection.datagrams();
   destination.start(*this);
   Task<void> datagrams = receiveBatches(socket_, [&](std::size_t count) { takeIn(destination, count); });
   datagrams.start([](void*) noexcept {}, nullptr);
-  Task<void> watch = connectionEnds(connection, inbox);
+  // Nothing that comes over the TCP connection has a meaning; only its end has.
+  Task<void> watch = discard(connection, never);
   watch.start([](void* signal) noexcept { static_cast<Signal*>(signal)->notify(); }, &ended_);
   while (!watch.done()) {
     if (isLost_) co_return AssociationEnd::lost;

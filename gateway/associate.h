@@ -50,7 +50,7 @@ class Association final : public ClientSide {
 
   /// Serves until the TCP connection ends, or nothing has moved for too long.  Where `connection` protects
   /// datagrams too, only protected ones are taken and sent.
-  Task<AssociationEnd> serve(Stream& connection, Inbox& inbox, DestinationSide& destination);
+  Task<AssociationEnd> serve(Stream& connection, DestinationSide& destination);
 
   void deliver(std::span<const OctetSpan> framed) override;
   void lost() override;

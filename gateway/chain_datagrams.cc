@@ -39,20 +39,11 @@ ChainDatagrams::ChainDatagrams(EventLoop& loop, Fd fd, const Endpoint& first, st
 void ChainDatagrams::start(ClientSide& client) {
   client_ = &client;
   tasks_.push_back(receiveBatches(socket_, [this](std::size_t count) { deliver(count); }));
-  for (const Held& held : held_) tasks_.push_back(watch(*held.stream));
-  // Told at the very end of a watch, because the client's side may destroy all of this when it hears it.
+  // Nothing that comes over a hop's TCP connection has a meaning; only its end has.
+  for (const Held& held : held_) tasks_.push_back(discard(*held.stream, never));
+  // Told at the very end of these, because the client's side may destroy all of this when it hears it.
   const auto lost = [](void* it) noexcept { static_cast<ClientSide*>(it)->lost(); };
   for (Task<void>& task : tasks_) task.start(lost, client_);
-}
-
-// Nothing that comes over a hop's TCP connection has a meaning; only its end has, which ends the watch.
-Task<void> ChainDatagrams::watch(Stream& stream) {
-  Inbox inbox;
-  for (;;) {
-    inbox.clear();
-    const auto count = co_await inbox.fill(stream, never);
-    if (!count || *count == 0) co_return;
-  }
 }
 
 // ---- towards the destinations ----------------------------------------------------------------------

@@ -51,7 +51,6 @@ class ChainDatagrams final : public DestinationSide {
   void deliver(std::size_t count);
   Result<Octets> nested(OctetSpan framed) const;
   OctetSpan unnested(OctetSpan datagram, Octets& opened) const;
-  Task<void> watch(Stream& stream);
 
   std::vector<Held> held_;
   Permit permit_;

@@ -236,7 +236,7 @@ Task<Result<void>> Conversation::associate() {
   if (!destination) co_return destination.error();
   if (auto told = co_await tell((*association)->place()); !told) co_return told;
   record_.result = "relaying";
-  record_.result = toString(co_await (*association)->serve(*client_, inbox_, **destination));
+  record_.result = toString(co_await (*association)->serve(*client_, **destination));
   co_return Result<void>{};
 }
 
@@ -275,13 +275,8 @@ Task<void> Conversation::refuse(Error error) {
 // Ends our direction and takes what the client still sends, because closing with unread octets resets
 // the connection and the reply would be lost with it.
 Task<void> Conversation::farewell() {
-  const Deadline deadline = in(farewellTime);
   (void)client_->finish();
-  for (;;) {
-    inbox_.clear();
-    const auto count = co_await inbox_.fill(*client_, deadline);
-    if (!count || *count == 0) co_return;
-  }
+  co_await discard(*client_, in(farewellTime));
 }
 
 }  // namespace crossgate

@@ -10,6 +10,12 @@ namespace crossgate {
 namespace {
 
 constexpr std::size_t readSize = 4096;
+constexpr unsigned readsInARow = 16;
+
+Io skip(Stream& stream) {
+  std::array<std::uint8_t, readSize> buffer;
+  return stream.read(buffer);
+}
 
 }  // namespace
 
@@ -76,6 +82,18 @@ Task<Result<std::size_t>> Inbox::fill(Stream& stream, Deadline deadline) {
     if (io.state == Io::State::failed) co_return systemError("read", io.error);
     if (co_await waitFor(stream, io.state, deadline) == Wake::timedOut) {
       co_return Error{Failure::timedOut, "the peer is silent"};
+    }
+  }
+}
+
+Task<void> discard(Stream& stream, Deadline deadline) {
+  for (unsigned inARow = 1; Clock::now() < deadline; ++inARow) {
+    const Io io = skip(stream);
+    if (io.state == Io::State::closed || io.state == Io::State::failed) co_return;
+    if (io.state == Io::State::done) {
+      if (inARow % readsInARow == 0) co_await NextTurn(stream.socket().loop());
+    } else if (co_await waitFor(stream, io.state, deadline) == Wake::timedOut) {
+      co_return;
     }
   }
 }

@@ -107,6 +107,9 @@ class Inbox {
   std::size_t used_ = 0;
 };
 
+/// Reads and forgets until the stream ends or the deadline comes; others have their turn in between.
+Task<void> discard(Stream& stream, Deadline deadline);
+
 /// Whether the first octet of the stream is `first`; it stays in the inbox.
 Task<Result<bool>> beginsWith(Stream& stream, Inbox& inbox, std::uint8_t first, Deadline deadline);
 

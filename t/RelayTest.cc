@@ -26,6 +26,7 @@ class RelayTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aSideThatNeverWaitsLeavesOthersTheirTurn);
   CPPUNIT_TEST(aResetIsPassedOn);
   CPPUNIT_TEST(aResetBehindOctetsIsSeen);
+  CPPUNIT_TEST(whatIsDiscardedLeavesOthersTheirTurn);
   CPPUNIT_TEST(anIdleRelayEnds);
   CPPUNIT_TEST(aRelayThatIsBusyWithoutAWaitIsNotIdle);
   CPPUNIT_TEST(aHalfClosedRelayEndsSooner);
@@ -214,6 +215,17 @@ class RelayTest : public CppUnit::TestFixture {
     test::runUntilDone(loop_, task);
     server.join();
     CPPUNIT_ASSERT(task.result() == RelayEnd::resetByDestination);
+  }
+  void whatIsDiscardedLeavesOthersTheirTurn() {
+    Endless stream(loop_);
+    bool rang = false;
+    Event bell(loop_, -1, 0, [](int, short, void* at) noexcept { *static_cast<bool*>(at) = true; }, &rang);
+    bell.addUntil(in(1ms));
+    const Deadline until = in(300ms);
+    Task<void> task = discard(stream, until);
+    test::runUntilDone(loop_, task);
+    CPPUNIT_ASSERT(rang);
+    CPPUNIT_ASSERT(Clock::now() >= until);
   }
   void anIdleRelayEnds() {
     Between b(loop_);
