@@ -41,15 +41,6 @@ int complain(const std::string& reason, const Predecessors& predecessors) {
   return EXIT_FAILURE;
 }
 
-void noteDescriptorLimit(const Config& config, const Log& log) {
-  const std::size_t wanted = config.workers.descriptors();
-  const std::size_t granted = raiseDescriptorLimit(wanted);
-  log.line(granted < wanted ? LogLevel::warning : LogLevel::info)
-      .field("event", "descriptor limit")
-      .field("limit", std::uint64_t{granted})
-      .field("wanted", std::uint64_t{wanted});
-}
-
 // A generation's configuration with what the files hold that it names.
 class Loader {
  public:
@@ -92,7 +83,6 @@ Result<int> serve(const CommandLine& line, const Loader& loader, LoadedConfig lo
                   Starter& starter) {
   auto log = Log::open(loaded.config.log);
   if (!log) return log.error();
-  noteDescriptorLimit(loaded.config, *log);
   if (loaded.config.user.empty() && geteuid() == 0) {
     log->line(LogLevel::warning)
         .field("event", "workers run as root")

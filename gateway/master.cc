@@ -21,6 +21,15 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+void raiseDescriptorLimitFor(const Config& config, const Log& log) {
+  const std::size_t wanted = config.workers.descriptors();
+  const std::size_t granted = raiseDescriptorLimit(wanted);
+  log.line(granted < wanted ? LogLevel::warning : LogLevel::info)
+      .field("event", "descriptor limit")
+      .field("limit", std::uint64_t{granted})
+      .field("wanted", std::uint64_t{wanted});
+}
+
 constexpr std::array handledSignals{SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD};
 // Clients taken in one round, so that signals and other listeners have their turn.
 constexpr int acceptsAtOnce = 64;
@@ -50,6 +59,7 @@ Result<void> Master::start(Config config, Log log) {
   wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return systemError("eventfd", errno);
 
+  raiseDescriptorLimitFor(config, log);
   pools_.push_front(makePool(std::move(config), std::move(log)));
   // From before the first look at the addresses, so that none comes unnoticed.
   auto interfaces = InterfaceWatch::start(loop_, [this] { refreshListeners(); });
@@ -250,6 +260,7 @@ void Master::stop(seconds drain) {
       .field("event", "stopping")
       .field("relays", std::uint64_t{relays})
       .field("drain", static_cast<std::uint64_t>(drain.count()));
+  successor_.giveUp();
   estate_.predecessors.tellAll(drain == seconds(0) ? UpgradeWord::endNow : UpgradeWord::stop);
   manager_.stopping(drain);
   cease();
@@ -299,6 +310,7 @@ Result<void> Master::tryReload() {
   if (!loaded) return loaded.error();
   auto log = Log::open(loaded->config.log);
   if (!log) return log.error();
+  raiseDescriptorLimitFor(loaded->config, *log);
   std::unique_ptr<Pool> next;
   try {
     next = makePool(std::move(loaded->config), *std::move(log));

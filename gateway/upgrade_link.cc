@@ -190,11 +190,21 @@ void Successor::hear(UpgradeWord word) {
   services_.ready();
 }
 
-void Successor::fail(std::string reason) {
+void Successor::giveUp() {
+  if (!starting()) return;
+  kill(pid_, SIGKILL);
+  forget();
+}
+
+void Successor::forget() {
   event_.reset();
   patience_.reset();
   link_.reset();
   pid_ = 0;
+}
+
+void Successor::fail(std::string reason) {
+  forget();
   while (reason.ends_with('\n')) reason.pop_back();
   services_.failed(reason);
 }

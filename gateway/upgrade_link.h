@@ -85,6 +85,8 @@ class Successor {
     std::vector<int> olderLinks;
   };
   Result<void> start(const Program& program, const Estate& estate);
+  /// Ends one that is not ready yet; nobody is told.
+  void giveUp();
   bool starting() const noexcept { return pid_ != 0 && !ready_; }
   pid_t pid() const noexcept { return pid_; }
 
@@ -94,6 +96,7 @@ class Successor {
   void hear();
   void hear(UpgradeWord word);
   void fail(std::string reason);
+  void forget();
 
   EventLoop& loop_;
   Services services_;

@@ -65,6 +65,13 @@ not_listening() { ! listens gateway 1090; }
 check "a listener that the config has no more is closed" wait_until 3 not_listening
 check "the old rules are back" fetch only4.example
 
+# More relays need more descriptors: of what the kernel's limit allows.
+prlimit --pid "$master" --nofile=1024:
+sed 's/^spare-max = 4/spare-max = 4\nrelays = 700/' "$work/good.conf" >"$work/gateway.conf"
+reload
+matches "a config with more relays: the limit of descriptors follows" 'event="descriptor limit" limit=4[0-9]* wanted=4' \
+  "$work/gateway.log"
+
 # Many reloads in a row under load lose no connection and leave no process.
 load() {
   while [ ! -e "$work/enough" ]; do

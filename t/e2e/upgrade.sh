@@ -137,4 +137,17 @@ matches "and logs" 'command=connect' "$work/gateway.log"
 last=$(sed -n 's/.*successor=\([0-9]*\).*/\1/p' "$work/gateway.log")
 kill -INT "$last"
 check "nothing is left behind" wait_until 5 nothing_left
+
+# One that is told to end while its successor is still starting takes it along.
+crossgate=$program
+launch_gateway gateway
+first=${gateway_pid[gateway]}
+mv "$program" "$program.slow"
+printf '#!/bin/sh\ntouch %s/starting\nsleep 2\nexec %s "$@"\n' "$work" "$program.slow" >"$program"
+chmod +x "$program"
+kill -USR2 "$first"
+check "an upgrade that takes its time" wait_until 5 test -e "$work/starting"
+kill -INT "$first"
+check "the end comes in between" wait_until 5 gone "$first"
+refute "and nobody serves after it" eval 'sleep 4; fetch ""'
 finish
