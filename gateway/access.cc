@@ -26,6 +26,8 @@ std::tm localNow() {
 Judgement permittedBy(const AccessRule* rule) { return {true, rule, {}}; }
 Judgement deniedBy(const AccessRule& rule) { return {false, &rule, "denied by the rule at " + rule.place}; }
 Judgement denied(std::string reason) { return {false, nullptr, std::move(reason)}; }
+// Who resolves it would look for another name than the one that the rules see.
+Judgement notAName() { return denied("the name holds a character that no host's name has"); }
 
 template <class T>
 bool listed(const std::vector<T>& list, const T& item) {
@@ -156,8 +158,9 @@ AccessRules::AccessRules(std::vector<AccessRule> rules) : rules_(std::move(rules
 
 std::tm AccessRules::now() const { return timed_ ? localNow() : std::tm{}; }
 
-bool AccessRules::haveLimits() const noexcept {
-  return std::any_of(rules_.begin(), rules_.end(), [](const AccessRule& rule) { return rule.limits.any(); });
+unsigned AccessRules::limited() const noexcept {
+  return static_cast<unsigned>(
+      std::count_if(rules_.begin(), rules_.end(), [](const AccessRule& rule) { return rule.limits.any(); }));
 }
 
 Judgement AccessRules::judgeCommand(const Subject& subject, Command command) const {
@@ -165,14 +168,25 @@ Judgement AccessRules::judgeCommand(const Subject& subject, Command command) con
   for (const AccessRule& rule : rules_) {
     if (!rule.concerns(subject, command, local)) continue;
     if (rule.permit) return permittedBy(nullptr);
-    const bool forAll = !rule.to.hasNames() && !rule.to.hasAddresses() && !rule.to.hasPorts();
-    if (forAll) return deniedBy(rule);
+    if (rule.isForAll()) return deniedBy(rule);
   }
   return denied("no rule permits it");
 }
 
+std::vector<const AccessRule*> AccessRules::permissions(const Subject& subject, Command command) const {
+  const std::tm local = now();
+  std::vector<const AccessRule*> found;
+  for (const AccessRule& rule : rules_) {
+    if (!rule.concerns(subject, command, local)) continue;
+    if (rule.permit) found.push_back(&rule);
+    if (rule.isForAll()) break;
+  }
+  return found;
+}
+
 Judgement AccessRules::judgeName(const Subject& subject, Command command, const std::string& name,
                                  std::uint16_t port) const {
+  if (!isHostName(name)) return notAName();
   const std::tm local = now();
   for (const AccessRule& rule : rules_) {
     if (!rule.concerns(subject, command, local)) continue;
@@ -186,6 +200,7 @@ Judgement AccessRules::judgeName(const Subject& subject, Command command, const 
 
 Judgement AccessRules::judgeDelegated(const Subject& subject, Command command, const std::string& name,
                                       std::uint16_t port) const {
+  if (!isHostName(name)) return notAName();
   const std::tm local = now();
   for (const AccessRule& rule : rules_) {
     if (!rule.concerns(subject, command, local) || rule.to.match(&name, nullptr, port) == Match::no) continue;
@@ -195,8 +210,13 @@ Judgement AccessRules::judgeDelegated(const Subject& subject, Command command, c
 }
 
 Judgement AccessRules::judgeAddress(const Subject& subject, Command command, const std::string* name,
-                                    const IpAddress& address, std::uint16_t port,
-                                    const IsOwnAddress& isOwn) const {
+                                    const IpAddress& address, std::uint16_t port, const IsOwnAddress& isOwn,
+                                    const std::string& foundAs) const {
+  if (name != nullptr && !foundAs.empty() && foundAs != *name) {
+    const Judgement found = judgeAddress(subject, command, &foundAs, address, port, isOwn);
+    const bool isShort = name->find('.') == name->npos;
+    if (!found.permitted && (!isShort || found.rule != nullptr)) return found;
+  }
   const std::tm local = now();
   const auto embedded = address.embeddedV4();
   const char* shielded = whyProtected(address, isOwn);

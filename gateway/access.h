@@ -53,6 +53,8 @@ struct AccessRule {
 
   /// True when everything but the destination fits; `local` is the time of day.
   bool concerns(const Subject& subject, Command command, const std::tm& local) const;
+  /// True when it has every destination.
+  bool isForAll() const noexcept { return !to.hasNames() && !to.hasAddresses() && !to.hasPorts(); }
 
   bool permit = false;
   Pattern from;
@@ -88,18 +90,23 @@ class AccessRules {
   /// Whether there is any destination for which this could be permitted: for a command whose destinations
   /// are not known yet.
   Judgement judgeCommand(const Subject& subject, Command command) const;
+  /// The rules by which it could be, in their order.
+  std::vector<const AccessRule*> permissions(const Subject& subject, Command command) const;
   /// Before resolution: denied when no address the name may have could be permitted.
   Judgement judgeName(const Subject& subject, Command command, const std::string& name,
                       std::uint16_t port) const;
   /// A name that somebody else resolves: what rules say of its addresses is out of reach.
   Judgement judgeDelegated(const Subject& subject, Command command, const std::string& name,
                            std::uint16_t port) const;
-  /// One address: a literal (`name` null) or what a name resolved to.
+  /// One address: a literal (`name` null) or what a name resolved to.  `foundAs` is what a search list has made of the
+  /// name (empty, or the same: nothing): it has to be permitted as well.  Of a name without a dot, which is but
+  /// short for that one, no rule need say anything more; none may deny it.
   Judgement judgeAddress(const Subject& subject, Command command, const std::string* name,
-                         const IpAddress& address, std::uint16_t port, const IsOwnAddress& isOwn) const;
+                         const IpAddress& address, std::uint16_t port, const IsOwnAddress& isOwn,
+                         const std::string& foundAs = {}) const;
 
-  /// True when some rule counts its sessions.
-  bool haveLimits() const noexcept;
+  /// How many rules count their sessions.
+  unsigned limited() const noexcept;
   const std::vector<AccessRule>& rules() const noexcept { return rules_; }
 
  private:

@@ -25,10 +25,14 @@ Result<void> conclude(const Authorization& asked, const Judgement& judgement, co
   return {};
 }
 
-Result<void> judge(const Authorization& asked, const IpAddress& address) {
+Judgement judgementOn(const Authorization& asked, const IpAddress& address, const std::string& foundAs) {
   const auto isOwn = [&](const IpAddress& candidate) { return asked.own.contains(candidate); };
-  const Judgement judgement = asked.rules.judgeAddress(asked.subject, asked.command, asked.destination.name(),
-                                                       address.unmapped(), asked.destination.port, isOwn);
+  return asked.rules.judgeAddress(asked.subject, asked.command, asked.destination.name(), address.unmapped(),
+                                  asked.destination.port, isOwn, foundAs);
+}
+
+Result<void> judge(const Authorization& asked, const IpAddress& address, const std::string& foundAs) {
+  const Judgement judgement = judgementOn(asked, address, foundAs);
   if (auto concluded = conclude(asked, judgement, [&] { return address.toString(); }); !concluded) return concluded;
   return asked.claims.claim(*judgement.rule, asked.subject);
 }
@@ -36,12 +40,18 @@ Result<void> judge(const Authorization& asked, const IpAddress& address) {
 }  // namespace
 
 Result<void> authorizeCommand(const Authorization& asked) {
-  return conclude(asked, asked.rules.judgeCommand(asked.subject, asked.command),
-                  [&] { return asked.destination.toString(); });
+  auto verdict = conclude(asked, asked.rules.judgeCommand(asked.subject, asked.command),
+                          [&] { return asked.destination.toString(); });
+  if (!verdict) return verdict;
+  for (const AccessRule* rule : asked.rules.permissions(asked.subject, asked.command)) {
+    verdict = asked.claims.claimForNow(*rule, asked.subject);
+    if (verdict) break;
+  }
+  return verdict;
 }
 
 Result<void> authorize(const Authorization& asked) {
-  if (const IpAddress* address = asked.destination.address()) return judge(asked, *address);
+  if (const IpAddress* address = asked.destination.address()) return judge(asked, *address, {});
   const std::string& name = *asked.destination.name();
   return conclude(asked, asked.rules.judgeName(asked.subject, asked.command, name, asked.destination.port),
                   [&] { return name; });
@@ -57,7 +67,13 @@ Result<void> authorizeDelegated(const Authorization& asked) {
 }
 
 Admit admission(const Authorization& asked) {
-  return [&asked](const IpAddress& address) { return judge(asked, address); };
+  return [&asked](const IpAddress& address, const std::string& foundAs) { return judge(asked, address, foundAs); };
+}
+
+void settle(const Authorization& asked, const IpAddress& address) {
+  if (!asked.claims.several()) return;
+  const Judgement judgement = judgementOn(asked, address, {});
+  if (judgement.permitted) asked.claims.keepOnly(*judgement.rule);
 }
 
 }  // namespace crossgate

@@ -23,7 +23,8 @@ struct Authorization {
   const std::string& relay;  ///< its id, for rules that log
 };
 
-/// The verdict on a command whose destinations are not known yet: denied when none could be permitted.
+/// The verdict on a command whose destinations are not known yet: denied when none could be permitted.  Until one is
+/// known the session counts under the first rule that has room.
 Result<void> authorizeCommand(const Authorization& asked);
 
 /// The verdict before resolution.  An address is judged here for good, a name only as a name.
@@ -35,5 +36,9 @@ Result<void> authorizeDelegated(const Authorization& asked);
 
 /// The verdict on each address the destination's name resolves to; `asked` outlives the result.
 Admit admission(const Authorization& asked);
+
+/// One address has been chosen: the session counts under the rule that permits it, and no longer under those of the
+/// others.
+void settle(const Authorization& asked, const IpAddress& address);
 
 }  // namespace crossgate

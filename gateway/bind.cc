@@ -42,7 +42,7 @@ class LocalRendezvous final : public Rendezvous {
  private:
   bool isExpected(const IpAddress& from) const {
     // Of all zeros there is only one, and it stands for any peer.
-    if (expected_.front().isUnspecified()) return setting_.admit(from).has_value();
+    if (expected_.front().isUnspecified()) return setting_.admit(from, {}).has_value();
     return std::find(expected_.begin(), expected_.end(), from) != expected_.end();
   }
 

@@ -282,7 +282,7 @@ HopTalk::Manner Chain::manner(const HopPath& path, std::size_t at) const {
 }
 
 Admit Chain::admitHop(const Hop& hop) const {
-  return [this, port = hop.address.port](const IpAddress& address) -> Result<void> {
+  return [this, port = hop.address.port](const IpAddress& address, const std::string&) -> Result<void> {
     if (setting_.isOurs({address, port})) return Error{Failure::denied, "it is this Gateway itself"};
     return {};
   };

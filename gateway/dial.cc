@@ -83,9 +83,9 @@ class Candidates {
   Candidates(Preference prefer, const Admit& admit) : prefer_(prefer), admit_(admit) {}
 
   // Takes in what a look-up has learnt of one family.
-  void add(const std::vector<ResolvedAddress>& addresses) {
+  void add(const std::vector<ResolvedAddress>& addresses, const std::string& foundAs) {
     for (const ResolvedAddress& found : addresses) {
-      if (const auto admitted = admit_(found.address); !admitted) {
+      if (const auto admitted = admit_(found.address, foundAs); !admitted) {
         denied_ = admitted.error();
         continue;
       }
@@ -153,7 +153,7 @@ class Race {
       bool& taken = taken_[static_cast<std::size_t>(family)];
       if (taken || !lookup_.done(family)) continue;
       taken = true;
-      candidates_.add(lookup_.addresses(family));
+      candidates_.add(lookup_.addresses(family), lookup_.foundAs(family));
       if (started_) continue;  // a race that is on keeps its pace
       // RFC 8305, section 3: an A answer waits a moment for the AAAA one that may be better.
       if (family == preferredFamily() || lookup_.done()) {
@@ -226,7 +226,7 @@ Task<Result<Connection>> dial(Resolver& resolver, DialOptions options, Destinati
                               Deadline deadline) {
   if (const IpAddress* literal = destination.address()) {
     const IpAddress address = literal->unmapped();
-    if (const auto admitted = admit(address); !admitted) co_return admitted.error();
+    if (const auto admitted = admit(address, {}); !admitted) co_return admitted.error();
     co_return co_await connectTo(resolver.loop(), options, Endpoint{address, destination.port}, deadline);
   }
   Race race(resolver, options, *destination.name(), destination.port, admit, deadline);

@@ -117,8 +117,8 @@ void DirectDatagrams::learn(Route& route, std::string_view key, OctetSpan framed
 }
 
 Task<void> DirectDatagrams::search(std::string key, Destination destination) {
-  Admit admit = [this, &destination](const IpAddress& address) {
-    return setting_.admit(destination, address);
+  Admit admit = [this, &destination](const IpAddress& address, const std::string& foundAs) {
+    return setting_.admit(destination, address, foundAs);
   };
   auto found = co_await lookUp(setting_.resolver, std::get<std::string>(destination.host), setting_.prefer,
                                std::move(admit), in(searchPatience));
@@ -182,6 +182,8 @@ bool DirectDatagrams::ready(Family family) {
     return false;
   }
   side.socket = std::make_unique<Socket>(setting_.resolver.loop(), *std::move(fd));
+  // Nothing is taken in before the loop's next turn: the client's datagrams are in the same buffers now.
+  side.socket->blockedReading();
   side.task = receiveBatches(*side.socket, [this](std::size_t count) { deliver(count); });
   side.task.start([](void*) noexcept {}, nullptr);
   return true;

@@ -34,9 +34,9 @@ struct DatagramSetting {
   Preference prefer;
   AddressPair source;  ///< the addresses to send from, where configured
   DatagramPeers peers;
-  /// The rules' word on a destination as it was named, and on an address that it has.
+  /// The rules' word on a destination as it was named, and on an address that it has (Admit).
   std::function<Result<void>(const Destination&)> permit;
-  std::function<Result<void>(const Destination&, const IpAddress&)> admit;
+  std::function<Result<void>(const Destination&, const IpAddress&, const std::string& foundAs)> admit;
 };
 
 class DirectDatagrams final : public DestinationSide {

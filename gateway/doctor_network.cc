@@ -141,7 +141,7 @@ void examineRoute(Family family, Preference prefer, Findings& findings) {
 
 // ---- name servers and hops ------------------------------------------------------------------------
 
-const Admit everybody = [](const IpAddress&) { return Result<void>{}; };
+const Admit everybody = [](const IpAddress&, const std::string&) { return Result<void>{}; };
 
 class Peers {
  public:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <iostream>
+#include <map>
 
 #include "gateway/name_lookup.h"
 #include "gateway/own_addresses.h"
@@ -119,7 +120,7 @@ class Explanation {
 
   // The last hop knows the addresses; what is judged here is what was asked for.
   bool explainDelegated() {
-    if (const IpAddress* address = question_.to.address()) return explainJudgement(nullptr, *address);
+    if (const IpAddress* address = question_.to.address()) return explainJudgement(nullptr, *address, {});
     const std::string& name = *question_.to.name();
     const Judgement judgement =
         config_.access.judgeDelegated(question_.subject, question_.command, name, question_.to.port);
@@ -138,17 +139,17 @@ class Explanation {
     }
   }
 
-  bool explainAddress(const std::string* name, const IpAddress& literal) {
-    const bool permitted = explainJudgement(name, literal);
+  bool explainAddress(const std::string* name, const IpAddress& literal, const std::string& foundAs = {}) {
+    const bool permitted = explainJudgement(name, literal, foundAs);
     if (permitted) explainSource(literal.unmapped());
     return permitted;
   }
 
-  bool explainJudgement(const std::string* name, const IpAddress& literal) {
+  bool explainJudgement(const std::string* name, const IpAddress& literal, const std::string& foundAs) {
     const IpAddress address = literal.unmapped();
     const Judgement judgement =
         config_.access.judgeAddress(question_.subject, question_.command, name, address, question_.to.port,
-                                    [&](const IpAddress& candidate) { return own_.contains(candidate); });
+                                    [&](const IpAddress& candidate) { return own_.contains(candidate); }, foundAs);
     print("address", address.toString(), judgement);
     return judgement.permitted;
   }
@@ -169,7 +170,11 @@ class Explanation {
   bool explainResolved(const std::string& name) {
     EventLoop loop;
     Resolver resolver(loop, config_.nameservers);
-    const Admit all = [](const IpAddress&) { return Result<void>{}; };
+    std::map<IpAddress, std::string> names;
+    const Admit all = [&](const IpAddress& address, const std::string& foundAs) {
+      names[address] = foundAs;
+      return Result<void>{};
+    };
     Task<Result<NameAddresses>> lookup =
         lookUp(resolver, name, config_.dial.prefer, all, in(config_.timeouts.connect));
     lookup.start([](void*) noexcept {}, nullptr);
@@ -179,7 +184,11 @@ class Explanation {
       return true;
     }
     bool any = false;
-    for (const IpAddress& address : lookup.result()->addresses) any = explainAddress(&name, address) || any;
+    for (const IpAddress& address : lookup.result()->addresses) {
+      const std::string& foundAs = names[address];
+      if (foundAs != name) out_ << "  found as " << foundAs << '\n';
+      any = explainAddress(&name, address, foundAs) || any;
+    }
     return any;
   }
 

@@ -25,7 +25,7 @@ Task<Result<NameAddresses>> lookUp(Resolver& resolver, std::string name, Prefere
   for (const Family family : {Family::ipv6, Family::ipv4}) {
     for (const ResolvedAddress& record : lookup.addresses(family)) {
       const IpAddress address = record.address.unmapped();
-      if (const auto admitted = admit(address); !admitted) {
+      if (const auto admitted = admit(address, lookup.foundAs(family)); !admitted) {
         denied = admitted.error();
         continue;
       }

@@ -20,8 +20,9 @@ enum class Preference : std::uint8_t {
   ipv6Only,
 };
 
-/// The rules' word on one resolved address; an Error (denied) leaves that address out.
-using Admit = std::function<Result<void>(const IpAddress&)>;
+/// The rules' word on one address and on the name under which it was found (empty: none); an Error (denied)
+/// leaves that address out.
+using Admit = std::function<Result<void>(const IpAddress& address, const std::string& foundAs)>;
 
 struct NameAddresses {
   std::vector<IpAddress> addresses;  ///< at least one; admitted, best first

@@ -329,7 +329,7 @@ std::vector<Option> makeTable() {
        "ADDRESS[:PORT]",
        {},
        true,
-       "A name server to ask instead of the system's.",
+       "A name server to ask instead of the system's; the search list of resolv.conf holds all the same.",
        addNameserver},
       {"resolver.prefer",
        "FAMILY",

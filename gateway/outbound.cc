@@ -62,7 +62,10 @@ Result<void> Outbound::authorize() const {
 Task<Result<Connection>> Outbound::connect(Deadline deadline) {
   const Config& config = services_.config;
   if (!chain_) {
-    co_return co_await dial(services_.resolver, config.dial, asked_.destination, admission(asked_), deadline);
+    auto dialled =
+        co_await dial(services_.resolver, config.dial, asked_.destination, admission(asked_), deadline);
+    if (dialled) settle(asked_, dialled->peer.address);
+    co_return dialled;
   }
   if (route_->resolveHere && asked_.destination.name() != nullptr)
     co_return co_await connectToResolved(deadline);
@@ -78,6 +81,7 @@ Task<Result<Connection>> Outbound::connectToResolved(Deadline deadline) {
   for (const IpAddress& address : found->addresses) {
     Destination destination{address, asked_.destination.port};
     auto connected = co_await chain_->connect(std::move(destination), deadline);
+    if (connected) settle(asked_, address);
     if (connected || !isOfOneAddress(connected.error().failure)) co_return connected;
     last = connected.error();
     if (Clock::now() >= deadline) break;
@@ -150,8 +154,8 @@ DatagramSetting Outbound::datagramSetting() {
           {config.dial.sourceV4, config.dial.sourceV6},
           config.datagramPeers,
           [this](const Destination& destination) { return permitDatagrams(destination); },
-          [about](const Destination& destination, const IpAddress& address) {
-            return admission(about(destination))(address);
+          [about](const Destination& destination, const IpAddress& address, const std::string& foundAs) {
+            return admission(about(destination))(address, foundAs);
           }};
 }
 

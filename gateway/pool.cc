@@ -20,6 +20,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// Rules under which every relay of a worker may count at once.
+constexpr unsigned mostClaims = 8;
 // A worker that lives shorter than this died young.
 constexpr seconds youth{5};
 constexpr milliseconds firstPause{100};
@@ -34,7 +36,8 @@ Pool::Pool(std::unique_ptr<const Config> config, std::unique_ptr<Log> log, Servi
       log_(std::move(log)),
       services_(std::move(services)),
       boards_(new Boards{{config_->workers.max, config_->workers.relays},
-                         {config_->workers.max, config_->workers.relays, config_->access.haveLimits()},
+                         {config_->workers.max, config_->workers.relays * std::min(config_->access.limited(), mostClaims),
+                          config_->access.limited() > 0},
                          {config_->workers.max, config_->routes.hopCount(), config_->route.down}}),
       authHelper_("auth helper", config_->auth.offers(socks5::Method::userpass), *config_, *log_,
                   services_.authHelperMain, services_.forkHelper),

@@ -22,17 +22,26 @@ Error errorOf(int status, const std::string& asked) {
   }
 }
 
-// Where c-ares would look, in that order: f, the hosts file; b, the name servers.
-std::string lookupsOf(ares_channel channel) {
+}  // namespace
+
+// What c-ares has found in the files of the system.
+struct Resolver::Defaults {
+  std::string lookups;  // where it would look, in that order: f, the hosts file; b, the name servers
+  std::vector<std::string> domains;
+  int dots = 1;
+};
+
+Resolver::Defaults Resolver::defaultsOf(ares_channel channel) {
+  Defaults found;
   ares_options options{};
   int mask = 0;
-  if (ares_save_options(channel, &options, &mask) != ARES_SUCCESS) return "";
-  std::string lookups = options.lookups != nullptr ? options.lookups : "";
+  if (ares_save_options(channel, &options, &mask) != ARES_SUCCESS) return found;
+  if (options.lookups != nullptr) found.lookups = options.lookups;
+  found.domains.assign(options.domains, options.domains + options.ndomains);
+  found.dots = options.ndots;
   ares_destroy_options(&options);
-  return lookups;
+  return found;
 }
-
-}  // namespace
 
 Resolver::Resolver(EventLoop& loop, std::vector<std::string> nameservers)
     : loop_(loop), nameservers_(std::move(nameservers)), timer_(loop, -1, 0, &Resolver::onTimer, this) {}
@@ -44,28 +53,44 @@ ares_channel Resolver::channel() {
   return channel_.get();
 }
 
-ares_channel Resolver::initialize(Resolver* self, const char* lookups) {
-  std::string copy = lookups;
+// Without a search list: which name was found has to be known here.
+ares_channel Resolver::initialize(std::string lookups) {
   ares_options options{};
   options.sock_state_cb = &Resolver::onSocketState;
-  options.sock_state_cb_data = self;
-  options.lookups = copy.data();
+  options.sock_state_cb_data = this;
+  options.lookups = lookups.data();
+  options.flags = ARES_FLAG_NOSEARCH;
   ares_channel opened = nullptr;
-  const int mask = ARES_OPT_SOCK_STATE_CB | (copy.empty() ? 0 : ARES_OPT_LOOKUPS);
+  const int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_FLAGS | ARES_OPT_DOMAINS | (lookups.empty() ? 0 : ARES_OPT_LOOKUPS);
   return ares_init_options(&opened, &options, mask) == ARES_SUCCESS ? opened : nullptr;
 }
 
 void Resolver::openChannel() {
   static std::once_flag once;
   std::call_once(once, [] { ares_library_init(ARES_LIB_INIT_ALL); });
-  channel_.reset(initialize(this, ""));
+  ares_channel usual = nullptr;
+  if (ares_init(&usual) != ARES_SUCCESS) return;
+  Defaults defaults = defaultsOf(usual);
+  ares_destroy(usual);
+  domains_ = std::move(defaults.domains);
+  dots_ = defaults.dots;
   // c-ares reads the hosts file anew for each question: where it comes first, that is ours to do.
-  hostsFirst_ = channel_ && lookupsOf(channel_.get()).starts_with("fb");
-  if (hostsFirst_) channel_.reset(initialize(this, "b"));
+  hostsFirst_ = defaults.lookups.starts_with("fb");
+  channel_.reset(initialize(hostsFirst_ ? "b" : std::move(defaults.lookups)));
   if (!channel_ || nameservers_.empty()) return;
   std::string list;
   for (const std::string& server : nameservers_) list += (list.empty() ? "" : ",") + server;
   if (ares_set_servers_ports_csv(channel_.get(), list.c_str()) != ARES_SUCCESS) channel_.reset();
+}
+
+// A name as it is asked for, one after the other (resolv.conf(5), search and ndots).
+std::vector<std::string> Resolver::spellings(const std::string& name) const {
+  if (name.ends_with('.')) return {name};
+  std::vector<std::string> all;
+  for (const std::string& domain : domains_) all.push_back(name + '.' + domain);
+  const bool isLong = std::count(name.begin(), name.end(), '.') >= dots_;
+  all.insert(isLong ? all.begin() : all.end(), name);
+  return all;
 }
 
 HostsFile* Resolver::hosts() {
@@ -108,13 +133,14 @@ void Resolver::rearmTimer() {
 }
 
 Lookup::Lookup(Resolver& resolver, const std::string& name, bool ipv4, bool ipv6, Signal& changed)
-    : name_(name), changed_(changed) {
+    : resolver_(resolver), name_(name), spellings_{name}, changed_(changed) {
   if (HostsFile* hosts = resolver.hosts(); hosts != nullptr && take(hosts->addressesOf(name), ipv4, ipv6)) {
     changed_.notify();
     return;
   }
-  if (ipv6) ask(resolver, name, Family::ipv6);
-  if (ipv4) ask(resolver, name, Family::ipv4);
+  spellings_ = resolver.spellings(name);
+  if (ipv6) ask(Family::ipv6);
+  if (ipv4) ask(Family::ipv4);
   resolver.rearmTimer();
 }
 
@@ -135,9 +161,9 @@ bool Lookup::take(const std::vector<IpAddress>& known, bool ipv4, bool ipv6) {
   return any;
 }
 
-void Lookup::ask(Resolver& resolver, const std::string& name, Family family) {
+void Lookup::ask(Family family) {
   Part& asked = part(family);
-  const ares_channel channel = resolver.channel();
+  const ares_channel channel = resolver_.channel();
   if (channel == nullptr) {
     asked.status = ARES_ENOMEM;
     return;
@@ -148,7 +174,7 @@ void Lookup::ask(Resolver& resolver, const std::string& name, Family family) {
   ares_addrinfo_hints hints{};
   hints.ai_family = toAf(family);
   hints.ai_flags = ARES_AI_NOSORT;  // the order is the dialler's (RFC 6724 over both families)
-  ares_getaddrinfo(channel, name.c_str(), nullptr, &hints, &Lookup::onAnswer, query.release());
+  ares_getaddrinfo(channel, spellings_[asked.asked].c_str(), nullptr, &hints, &Lookup::onAnswer, query.release());
 }
 
 void Lookup::onAnswer(void* argument, int status, int, ares_addrinfo* answer) noexcept {
@@ -161,6 +187,10 @@ void Lookup::onAnswer(void* argument, int status, int, ares_addrinfo* answer) no
   part.query = nullptr;
   part.pending = false;
   part.status = status;
+  if (status == ARES_ENOTFOUND && part.asked + 1 < lookup.spellings_.size()) {
+    ++part.asked;
+    return lookup.ask(query->family);
+  }
   for (const ares_addrinfo_node* node = answer != nullptr ? answer->nodes : nullptr; node != nullptr;
        node = node->ai_next) {
     const auto endpoint = Endpoint::from(node->ai_addr, node->ai_addrlen);

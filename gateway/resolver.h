@@ -53,7 +53,10 @@ class Resolver {
 
   ares_channel channel();  // null when c-ares refuses; opened at the first name
   void openChannel();
-  static ares_channel initialize(Resolver* self, const char* lookups);
+  struct Defaults;
+  static Defaults defaultsOf(ares_channel channel);
+  ares_channel initialize(std::string lookups);
+  std::vector<std::string> spellings(const std::string& name) const;
   HostsFile* hosts();  // null where it does not come first
   void watch(int fd, bool readable, bool writable);
   void rearmTimer();
@@ -64,7 +67,9 @@ class Resolver {
   EventLoop& loop_;
   std::vector<std::string> nameservers_;
   HostsFile hosts_;
-  bool hostsFirst_ = false;  // known once the channel is open
+  bool hostsFirst_ = false;  // known once the channel is open, as are the next two
+  std::vector<std::string> domains_;  // where names are searched (resolv.conf)
+  int dots_ = 1;                      // those with fewer are searched first
   std::map<int, std::unique_ptr<Event>> events_;  // c-ares's own sockets
   Event timer_;
   std::unique_ptr<std::remove_pointer_t<ares_channel>, AresChannelDeleter>
@@ -84,6 +89,8 @@ class Lookup {
   const std::vector<ResolvedAddress>& addresses(Family family) const noexcept {
     return part(family).addresses;
   }
+  /// The name that has them: the one asked for, or what the search list has made of it.
+  const std::string& foundAs(Family family) const noexcept { return spellings_[part(family).asked]; }
   /// Once done() without any address: noSuchName, timedOut, or general, with c-ares's words.
   Error failure() const;
 
@@ -95,18 +102,21 @@ class Lookup {
   };
   struct Part {
     bool pending = false;
+    std::size_t asked = 0;  // which spelling
     int status = ARES_SUCCESS;
     std::vector<ResolvedAddress> addresses;
     Query* query = nullptr;
   };
   bool take(const std::vector<IpAddress>& known, bool ipv4, bool ipv6);
-  void ask(Resolver& resolver, const std::string& name, Family family);
+  void ask(Family family);
   static void onAnswer(void* query, int status, int timeouts, ares_addrinfo* answer) noexcept;
 
   const Part& part(Family family) const noexcept { return parts_[static_cast<std::size_t>(family)]; }
   Part& part(Family family) noexcept { return parts_[static_cast<std::size_t>(family)]; }
 
+  Resolver& resolver_;
   std::string name_;
+  std::vector<std::string> spellings_;
   Signal& changed_;
   std::array<Part, 2> parts_;
 };

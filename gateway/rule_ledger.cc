@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include "gateway/source_limits.h"
 
@@ -127,17 +128,38 @@ void RulePage::release(unsigned index) noexcept {
 // ---- RuleClaims ---------------------------------------------------------------------------------
 
 RuleClaims::~RuleClaims() {
-  if (claimed_) page_.release(claimed_->entry);
+  giveBack([](const Claimed&) { return true; });
+}
+
+template <class Which>
+void RuleClaims::giveBack(Which which) {
+  std::erase_if(claimed_, [&](const Claimed& claimed) {
+    if (!which(claimed)) return false;
+    page_.release(claimed.entry);
+    return true;
+  });
 }
 
 Result<void> RuleClaims::claim(const AccessRule& rule, const Subject& subject) {
-  if (!rule.limits.any() || (claimed_ && claimed_->rule == &rule)) return {};
-  if (claimed_) page_.release(claimed_->entry);
-  claimed_.reset();
-  const auto entry = page_.claim(rule, subject);
-  if (!entry) return entry.error();
-  claimed_ = Claimed{&rule, *entry};
+  const auto isOfRule = [&](const Claimed& claimed) { return claimed.rule == &rule; };
+  if (rule.limits.any() && std::none_of(claimed_.begin(), claimed_.end(), isOfRule)) {
+    const auto entry = page_.claim(rule, subject);
+    if (!entry) return entry.error();
+    claimed_.push_back({&rule, *entry});
+  }
+  const AccessRule* before = std::exchange(forNow_, nullptr);
+  if (before != nullptr && before != &rule) giveBack([&](const Claimed& claimed) { return claimed.rule == before; });
   return {};
+}
+
+Result<void> RuleClaims::claimForNow(const AccessRule& rule, const Subject& subject) {
+  auto claimed = claim(rule, subject);
+  if (claimed) forNow_ = &rule;
+  return claimed;
+}
+
+void RuleClaims::keepOnly(const AccessRule& rule) {
+  giveBack([&](const Claimed& claimed) { return claimed.rule != &rule; });
 }
 
 bool RuleClaims::isNew(const AccessRule& rule) {

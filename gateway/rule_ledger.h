@@ -11,7 +11,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,9 +77,13 @@ class RuleClaims {
   RuleClaims& operator=(const RuleClaims&) = delete;
   ~RuleClaims();
 
-  /// Nothing to do for a rule without limits.  A session counts under one rule, however many addresses
-  /// its destination has: under the one that was asked for last.
+  /// Nothing to do for a rule without limits.  A session counts under each rule that has permitted it something, once.
   Result<void> claim(const AccessRule& rule, const Subject& subject);
+  /// The same until the next claim.
+  Result<void> claimForNow(const AccessRule& rule, const Subject& subject);
+  bool several() const noexcept { return claimed_.size() > 1; }
+  /// Gives back what was claimed under other rules.
+  void keepOnly(const AccessRule& rule);
   /// True the first time this session meets the rule.
   bool isNew(const AccessRule& rule);
 
@@ -89,8 +92,12 @@ class RuleClaims {
     const AccessRule* rule;
     unsigned entry;
   };
+  template <class Which>
+  void giveBack(Which which);
+
   RulePage& page_;
-  std::optional<Claimed> claimed_;
+  std::vector<Claimed> claimed_;
+  const AccessRule* forNow_ = nullptr;
   std::vector<const AccessRule*> met_;
 };
 

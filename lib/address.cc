@@ -239,6 +239,13 @@ bool isValidName(std::string_view name) noexcept {
   return !name.empty() && name.size() <= maxNameOctets && name.find('\0') == name.npos;
 }
 
+bool isHostName(std::string_view name) noexcept {
+  return isValidName(name) && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+           c == '.' || (static_cast<unsigned char>(c) & 0x80) != 0;
+  });
+}
+
 std::string canonicalName(std::string_view name) {
   if (name.size() > 1 && name.back() == '.') name.remove_suffix(1);
   std::string result(name);

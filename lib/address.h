@@ -92,6 +92,9 @@ inline constexpr std::size_t maxNameOctets = 255;
 
 /// True for 1 to 255 octets without NUL.
 bool isValidName(std::string_view name) noexcept;
+/// True when every octet may stand in a host's name: letters, digits, '-', '_', the dot, and octets of other
+/// scripts.  What else there is, a backslash above all, means something to those who resolve names.
+bool isHostName(std::string_view name) noexcept;
 /// Lower case and without the final dot: the form in which names are compared.
 std::string canonicalName(std::string_view name);
 

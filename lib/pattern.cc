@@ -56,11 +56,6 @@ std::optional<unsigned> parseNumber(std::string_view text, unsigned most) {
   return number;
 }
 
-bool isNameOctet(char c) {
-  return isDigit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '_' ||
-         (static_cast<unsigned char>(c) & 0x80) != 0;
-}
-
 // Digits and dots, or digits behind the last dot: meant as an IPv4 address.
 bool looksLikeAddress(std::string_view name) {
   const std::size_t dot = name.rfind('.');
@@ -173,9 +168,7 @@ Result<Pattern::Item> Pattern::parseName(std::string_view text) {
     if (end == start) return invalid(text, "has an empty part between its dots");
     start = end + 1;
   }
-  if (!std::all_of(labels.begin(), labels.end(), [](char c) { return c == '.' || isNameOctet(c); })) {
-    return invalid(text, "holds a character that no name has");
-  }
+  if (!isHostName(labels)) return invalid(text, "holds a character that no name has");
   return item;
 }
 

@@ -16,6 +16,8 @@ class RuleLedgerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(usersAndSourcesCountApart);
   CPPUNIT_TEST(rulesCountApart);
   CPPUNIT_TEST(aSessionCountsOnce);
+  CPPUNIT_TEST(aSessionCountsUnderEachOfItsRules);
+  CPPUNIT_TEST(whatIsClaimedForNowLastsUntilTheNextClaim);
   CPPUNIT_TEST(aDeadWorkerLeavesNothing);
   CPPUNIT_TEST_SUITE_END();
 
@@ -67,6 +69,36 @@ class RuleLedgerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(b.claim(rule("permit", 1), subject("192.0.2.1")));
     CPPUNIT_ASSERT(a.isNew(limited));
     CPPUNIT_ASSERT(!a.isNew(limited));
+  }
+  void aSessionCountsUnderEachOfItsRules() {
+    const AccessRule one = rule("permit sessions 1", 0), other = rule("permit sessions 1", 1);
+    RuleClaims a(first_), b(second_);
+    CPPUNIT_ASSERT(a.claim(one, subject("192.0.2.1")));
+    CPPUNIT_ASSERT(!a.several());
+    CPPUNIT_ASSERT(a.claim(other, subject("192.0.2.1")));
+    CPPUNIT_ASSERT(a.several());
+    CPPUNIT_ASSERT(!b.claim(one, subject("192.0.2.2")));
+    CPPUNIT_ASSERT(!b.claim(other, subject("192.0.2.2")));
+    a.keepOnly(one);
+    CPPUNIT_ASSERT(!b.claim(one, subject("192.0.2.2")));
+    CPPUNIT_ASSERT(b.claim(other, subject("192.0.2.2")));
+  }
+  void whatIsClaimedForNowLastsUntilTheNextClaim() {
+    const AccessRule one = rule("permit sessions 1", 0), other = rule("permit sessions 1", 1);
+    RuleClaims a(first_), b(second_);
+    CPPUNIT_ASSERT(b.claim(other, subject("192.0.2.2")));
+    CPPUNIT_ASSERT(a.claimForNow(one, subject("192.0.2.1")));
+    CPPUNIT_ASSERT(!b.claim(one, subject("192.0.2.2")));
+    CPPUNIT_ASSERT(!a.claim(other, subject("192.0.2.1")));  // which changes nothing
+    CPPUNIT_ASSERT(!b.claim(one, subject("192.0.2.2")));
+    CPPUNIT_ASSERT(a.claim(rule("permit", 2), subject("192.0.2.1")));
+    CPPUNIT_ASSERT(b.claim(one, subject("192.0.2.2")));
+    RuleClaims c(first_), d(second_);
+    const AccessRule third = rule("permit sessions 1", 3);
+    CPPUNIT_ASSERT(c.claimForNow(third, subject("192.0.2.1")));
+    CPPUNIT_ASSERT(c.claim(third, subject("192.0.2.1")));
+    CPPUNIT_ASSERT(c.claim(rule("permit", 2), subject("192.0.2.1")));
+    CPPUNIT_ASSERT(!d.claim(third, subject("192.0.2.2")));  // by then it is its own
   }
   void aDeadWorkerLeavesNothing() {
     const AccessRule limited = rule("permit sessions 1");
