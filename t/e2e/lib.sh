@@ -184,9 +184,10 @@ answers() { # TEXT COMMAND [ARG...]: does the command succeed and print the text
 }
 
 converses() { # COMMAND...: does the command, fed as by a typist, get through the telnet service's dialogue?
-  local answer
-  answer=$({ echo crossgate; sleep 0.3; } | "$@" 2>&1)
-  grep -q "welcome, crossgate" <<<"$answer" || { echo "$answer"; return 1; }
+  local told=$work/dialogue
+  : >"$told"
+  { echo crossgate; wait_until 5 grep -q "welcome, crossgate" "$told"; } | "$@" >"$told" 2>&1
+  grep -q "welcome, crossgate" "$told" || { cat "$told"; return 1; }
 }
 
 # ---- a world of its own -------------------------------------------------------------------------
