@@ -25,8 +25,6 @@
 namespace crossgate {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr std::size_t mostLogins = 4096;
 constexpr std::size_t mostPerSource = 256;
 constexpr std::ptrdiff_t mostChannels = 4;  // of a worker
@@ -199,7 +197,8 @@ class Helper {
   Task<void> serve(Login& login) {
     const LoginVerdict verdict = co_await decide(login);
     if (login.delay.count() > 0) co_await Sleep(loop_, in(login.delay));
-    answer(*login.channel, {login.number, verdict, verdict == LoginVerdict::accepted ? good(login) : 0ms});
+    answer(*login.channel, {login.number, verdict,
+                            verdict == LoginVerdict::accepted ? good(login) : std::chrono::milliseconds(0)});
   }
 
   std::chrono::milliseconds good(const Login& login) {
@@ -251,13 +250,13 @@ class Helper {
 
   std::optional<LoginVerdict> settled(const Login& login) {
     if (failures_.refuses(login.source, Clock::now())) return LoginVerdict::refused;
-    if (memory_.left(login.key, Clock::now()) > 0ms) return LoginVerdict::accepted;
+    if (memory_.left(login.key, Clock::now()).count() > 0) return LoginVerdict::accepted;
     return std::nullopt;
   }
 
   void remember(const Login& login) {
     // What was checked against a file that has changed meanwhile may have been taken away.
-    if (config_.remember == 0s || !(login.stamp == currentStamp())) return;
+    if (config_.remember.count() == 0 || !(login.stamp == currentStamp())) return;
     memory_.remember(login.key, in(config_.remember));
     // A browser opens many connections at once: one check is enough for all.
     for (Login* other : std::vector<Login*>(waiting_.begin(), waiting_.end())) {
