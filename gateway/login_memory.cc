@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "lib/invariant.h"
+#include "lib/octets.h"
 
 namespace crossgate {
 
@@ -19,14 +20,6 @@ std::size_t DigestHash::operator()(const Digest& digest) const noexcept {
   std::memcpy(&value, digest.data(), sizeof value);
   return value;
 }
-
-namespace {
-
-std::string_view textOf(std::span<const std::uint8_t> octets) {
-  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
-}
-
-}  // namespace
 
 KeyedHash::KeyedHash() {
   const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr), &EVP_MAC_free);

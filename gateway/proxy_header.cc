@@ -39,7 +39,7 @@ Header parseLine(std::string_view line) {
 Header decodeLine(Reader& in) {
   Reader ahead = in;
   const OctetSpan there = ahead.take(std::min(in.remaining(), longestLine));
-  const std::string_view text(reinterpret_cast<const char*>(there.data()), there.size());
+  const std::string_view text = textOf(there);
   constexpr std::string_view head = "PROXY ";
   if (text.substr(0, head.size()) != head.substr(0, text.size())) return malformed("PROXY: no header");
   const std::size_t end = text.find('\n');

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "gateway/source_limits.h"
+#include "lib/octets.h"
 
 namespace crossgate {
 namespace {
@@ -32,10 +33,6 @@ class Key {
  private:
   std::uint64_t value_;
 };
-
-std::string_view textOf(std::span<const std::uint8_t> octets) {
-  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
-}
 
 }  // namespace
 

@@ -12,10 +12,6 @@ constexpr std::string_view terminator = "\r\n\r\n";
 // "HTTP/1.1 200": the digits of the status are the last three.
 constexpr std::size_t statusEnd = 12;
 
-std::string_view textOf(OctetSpan octets) {
-  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
-}
-
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 
 // RFC 3986, section 3.2.2; nothing that could end the name, the line, or the header.

@@ -24,6 +24,11 @@ namespace crossgate {
 using Octets = std::vector<std::uint8_t>;
 using OctetSpan = std::span<const std::uint8_t>;
 
+/// The same octets, to be looked at as text.
+inline std::string_view textOf(OctetSpan octets) noexcept {
+  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+}
+
 template <class T>
 using Decoded = Result<std::optional<T>>;
 

@@ -160,8 +160,7 @@ Result<void> addVia(Config& config, std::string_view value) {
 using View = std::string_view;
 constexpr ConfigOption options[] = {
     {"gateway", "",
-     "The Gateway, host:port (port 1080 when left out); tls://host:port (port 1081) is reached inside TLS, "
-     "its "
+     "The Gateway, host:port (port 1080 when left out); tls://host:port (port 1081) is reached inside TLS, its "
      "certificate checked for that name.",
      setGateway},
     {"user", "", "The user name for the Gateway.",
@@ -170,8 +169,7 @@ constexpr ConfigOption options[] = {
      [](Config& c, View v) { return setCredential(c, v, &socks5::Credentials::password); }},
     {"password-file", "", "A file with mode 0600 whose first line is the password.", setPasswordFile},
     {"auth", "userpass",
-     "How the Gateway is told who this is: userpass, if there is a user, or gssapi, with your Kerberos "
-     "ticket.",
+     "How the Gateway is told who this is: userpass, if there is a user, or gssapi, with your Kerberos ticket.",
      [](Config& c, View v) { return readWord(v, c.gssapi, authWords); }},
     {"ca", "", "For tls://, a file of the CAs that sign the Gateway's certificate; without it the system's.",
      [](Config& c, View v) { return setPath(c.ca, v); }},
@@ -184,8 +182,7 @@ constexpr ConfigOption options[] = {
      addVia},
     {"direct", "",
      "A pattern of destinations that are reached without the Gateway; may repeat.  The loopback is without "
-     "it, "
-     "but for port 53, which has to be named (127.0.0.53:53): a resolver there would ask on in the clear.",
+     "it, but for port 53, which has to be named (127.0.0.53:53): a resolver there would ask on in the clear.",
      addDirect},
     {"fake-ipv4", "0.0.0.0/8", "The range that IPv4 fakes are taken from.",
      [](Config& c, View v) { return setRange(c.fakeIpv4, v, Family::ipv4); }},
