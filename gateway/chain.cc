@@ -94,7 +94,10 @@ Task<Result<std::unique_ptr<Rendezvous>>> Chain::listen(Destination expected, De
 Task<Result<Destination>> Chain::resolve(socks5::Request request, Deadline deadline) {
   auto opened = co_await open(std::move(request), deadline);
   if (!opened) co_return opened.error();
-  co_return std::move(opened->back().bound);
+  Destination& found = opened->back().bound;
+  if (const IpAddress* address = found.address(); address != nullptr && address->isUnspecified())
+    co_return Error{Failure::noSuchName, "answered with the address " + address->toString()};
+  co_return std::move(found);
 }
 
 Task<Result<std::vector<ChainDatagrams::Held>>> Chain::associate(Deadline deadline) {
@@ -179,6 +182,7 @@ HopTalk::Patience Chain::patience(const Hop& hop, std::size_t waysLeft, Deadline
 Task<Result<Chain::Opened>> Chain::ask(const HopPath& path, std::size_t at, socks5::Request request,
                                        Setback& setback, HopTalk::Patience patience) {
   const Hop& hop = path.hops[at];
+  const bool toldWhere = request.command != socks5::Command::resolve && request.command != socks5::Command::resolvePtr;
   auto talk = HopTalk::create(hop, manner(path, at), std::move(request));
   if (!talk) {
     setback = {&hop, Consequence::next};
@@ -205,8 +209,8 @@ Task<Result<Chain::Opened>> Chain::ask(const HopPath& path, std::size_t at, sock
     co_return Error{socks5::failureOf(reply->code), "told by " + hop.text};
   }
   Destination bound = reply->bound;
-  // All zeros mean the hop's own address.
-  if (const IpAddress* address = bound.address(); address != nullptr && address->isUnspecified()) {
+  // Where something listens for us, all zeros mean the hop's own address.
+  if (const IpAddress* address = bound.address(); toldWhere && address != nullptr && address->isUnspecified()) {
     if (at == 0)
       bound.host = tunnel->first.address;
     else

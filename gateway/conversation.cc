@@ -248,6 +248,10 @@ Task<Result<void>> Conversation::resolveName() {
   const auto found = co_await unlessPeerLeaves(*client_, inbox_,
                                                outbound_->resolve(request_.reverse, prefer, deadline));
   if (!found) co_return found.error();
+  // A literal, or what a hop has answered, may be one all the same; so may a name.
+  const bool fits = found->address() != nullptr && found->address()->unmapped().isV4();
+  if (request_.version == SocksVersion::socks4 && !fits)
+    co_return Error{Failure::unsupportedAddress, "no room for " + found->hostText() + " in a SOCKS4 reply"};
   if (const IpAddress* address = found->address()) record_.address = Endpoint{*address, found->port};
   if (auto told = co_await tell(*found); !told) co_return told;
   record_.result = "ok";

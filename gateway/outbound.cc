@@ -72,10 +72,15 @@ Task<Result<Connection>> Outbound::connect(Deadline deadline) {
   co_return co_await chain_->connect(asked_.destination, deadline);
 }
 
+// What the rules permit of the name that is asked for.
+Task<Result<NameAddresses>> Outbound::lookUpHere(Deadline deadline) {
+  return lookUp(services_.resolver, std::get<std::string>(asked_.destination.host), services_.config.dial.prefer,
+                admission(asked_), deadline);
+}
+
 // The last hop gets the addresses of the name, one after the other.
 Task<Result<Connection>> Outbound::connectToResolved(Deadline deadline) {
-  const auto found = co_await lookUp(services_.resolver, std::get<std::string>(asked_.destination.host),
-                                     services_.config.dial.prefer, admission(asked_), deadline);
+  const auto found = co_await lookUpHere(deadline);
   if (!found) co_return found.error();
   Error last;
   for (const IpAddress& address : found->addresses) {
@@ -92,8 +97,17 @@ Task<Result<Connection>> Outbound::connectToResolved(Deadline deadline) {
 Task<Result<std::unique_ptr<Rendezvous>>> Outbound::listen(IpAddress clientSide,
                                                            std::function<void(const Endpoint&)> onStranger,
                                                            Deadline deadline) {
-  if (chain_) co_return co_await chain_->listen(asked_.destination, deadline);
   const Config& config = services_.config;
+  if (chain_) {
+    Destination expected = asked_.destination;
+    if (route_->resolveHere && expected.name() != nullptr) {
+      const auto found = co_await lookUpHere(deadline);
+      if (!found) co_return found.error();
+      expected.host = found->addresses.front();
+      settle(asked_, found->addresses.front());
+    }
+    co_return co_await chain_->listen(std::move(expected), deadline);
+  }
   BindSetting setting{services_.resolver,
                       config.bind,
                       config.dial.prefer,

@@ -48,6 +48,7 @@ class Outbound {
   std::unique_ptr<Chain> release() { return std::move(chain_); }
 
  private:
+  Task<Result<NameAddresses>> lookUpHere(Deadline deadline);
   Task<Result<Connection>> connectToResolved(Deadline deadline);
   ChainSetting chainSetting(Passenger passenger);
   DatagramSetting datagramSetting();
