@@ -17,6 +17,9 @@ constexpr std::size_t readSize = 64 * 1024;
 // One buffer serves every stream of a worker, for the time of one call.
 std::array<std::uint8_t, readSize> readBuffer;
 
+// Empty messages are legal, but a peer that sends nothing else would keep the worker at reading them.
+constexpr unsigned mostEmptyInARow = 32;
+
 constexpr Io brokenFrame{Io::State::failed, 0, EPROTO};
 
 void release(Octets& octets, std::size_t& position) {
@@ -30,10 +33,13 @@ GssStream::GssStream(std::unique_ptr<Stream> below, std::unique_ptr<GssSeal> sea
     : below_(std::move(below)), seal_(std::move(seal)), arrived_(early.begin(), early.end()) {}
 
 Io GssStream::read(std::span<std::uint8_t> into) {
-  while (read_ == open_.size()) {
+  for (unsigned empty = 0; read_ == open_.size();) {
     const auto opened = openFrame();
-    if (!opened) return brokenFrame;
-    if (*opened) continue;
+    if (!opened || empty > mostEmptyInARow) return brokenFrame;
+    if (*opened) {
+      ++empty;
+      continue;
+    }
     if (const Io io = receive(); io.state != Io::State::done) return io;
   }
   const std::size_t count = std::min(into.size(), open_.size() - read_);

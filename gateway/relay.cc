@@ -22,8 +22,10 @@ std::array<std::uint8_t, copySize> copyBuffer;
 constexpr std::size_t bulkBegins = 16 * 1024;
 constexpr std::size_t bulkEnds = 4 * 1024;
 constexpr std::size_t spliceSize = 1024 * 1024;
-// What one direction moves in a row before the worker's other relays have their turn.
+// What one direction moves in a row before the worker's other relays have their turn.  A read of a few octets,
+// which is all that a message of TLS or GSSAPI may hold, takes as long as one of this many.
 constexpr std::size_t turnSize = 4 * 1024 * 1024;
+constexpr std::size_t readCost = 4 * 1024;
 
 enum class PumpEnd : std::uint8_t { running, finished, readFailed, writeFailed };
 
@@ -76,7 +78,7 @@ class Pump {
         pipe_.giveBack();
         return {&from_, io.state};
       }
-      inARow += io.octets;
+      inARow += std::max(io.octets, readCost);
       if (inARow >= turnSize) {
         if (!bulk_) keepHeld();
         return {};

@@ -29,11 +29,21 @@ class Mirror final : public GssSeal {
   std::size_t largest() const override { return 1000; }
 };
 
+// Takes empty messages, as GSSAPI does: nothing is in the token.
+class EmptyMessages final : public GssSeal {
+ public:
+  Result<Octets> wrap(OctetSpan) override { return Octets{}; }
+  Result<Octets> unwrap(OctetSpan token, Order) override { return Octets(token.begin(), token.end()); }
+  std::size_t largest() const override { return 1000; }
+};
+
 class GssStreamTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(GssStreamTest);
   CPPUNIT_TEST(levelsAreAgreedOn);
   CPPUNIT_TEST(framesArriveInAnyPieces);
   CPPUNIT_TEST(whatDoesNotVerifyBreaksTheStream);
+  CPPUNIT_TEST(emptyMessagesAreSkipped);
+  CPPUNIT_TEST(nothingButEmptyMessagesBreaksTheStream);
   CPPUNIT_TEST(aFrameCutShortIsNoEnd);
   CPPUNIT_TEST(datagramsAreWholeFrames);
   CPPUNIT_TEST_SUITE_END();
@@ -44,12 +54,12 @@ class GssStreamTest : public CppUnit::TestFixture {
     Fd peer;
     std::unique_ptr<GssStream> stream;
   };
-  Pair make(const std::string& early = "") {
+  Pair make(const std::string& early = "", std::unique_ptr<GssSeal> seal = std::make_unique<Mirror>()) {
     auto pair = test::tcpPair();
     const auto* octets = reinterpret_cast<const std::uint8_t*>(early.data());
     return {std::move(pair.first),
             std::make_unique<GssStream>(std::make_unique<PlainStream>(loop_, std::move(pair.second)),
-                                        std::make_unique<Mirror>(), OctetSpan(octets, early.size()))};
+                                        std::move(seal), OctetSpan(octets, early.size()))};
   }
   static std::string frame(char type, const std::string& message) {
     std::string text{1, type, static_cast<char>(message.size() >> 8), static_cast<char>(message.size())};
@@ -96,6 +106,20 @@ class GssStreamTest : public CppUnit::TestFixture {
       const Io io = pair.stream->read(buffer);
       CPPUNIT_ASSERT(io.state == Io::State::failed && io.error == EPROTO);
     }
+  }
+  void emptyMessagesAreSkipped() {
+    std::string wire;
+    for (int i = 0; i < 20; ++i) wire += std::string("\1\3\0\0", 4);
+    Pair pair = make(wire + std::string("\1\3\0\1x", 5), std::make_unique<EmptyMessages>());
+    CPPUNIT_ASSERT_EQUAL(std::string("x"), hear(*pair.stream, 1));
+  }
+  void nothingButEmptyMessagesBreaksTheStream() {
+    std::string wire;
+    for (int i = 0; i < 1000; ++i) wire += std::string("\1\3\0\0", 4);
+    Pair pair = make(wire, std::make_unique<EmptyMessages>());
+    std::uint8_t buffer[16];
+    const Io io = pair.stream->read(buffer);
+    CPPUNIT_ASSERT(io.state == Io::State::failed && io.error == EPROTO);
   }
   void aFrameCutShortIsNoEnd() {
     Pair pair = make(frame(3, "words").substr(0, 6));

@@ -24,6 +24,7 @@ class RelayTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(bulkArrivesWhole);
   CPPUNIT_TEST(aSlowReaderHoldsTheSender);
   CPPUNIT_TEST(aSideThatNeverWaitsLeavesOthersTheirTurn);
+  CPPUNIT_TEST(aTurnIsNotLongerForSmallMessages);
   CPPUNIT_TEST(aResetIsPassedOn);
   CPPUNIT_TEST(aResetBehindOctetsIsSeen);
   CPPUNIT_TEST(whatIsDiscardedLeavesOthersTheirTurn);
@@ -54,11 +55,13 @@ class RelayTest : public CppUnit::TestFixture {
 
   // Always has octets, and always takes them.
   struct Endless final : Stream {
-    explicit Endless(EventLoop& loop) : pair(test::tcpPair()), place(loop, std::move(pair.second)) {}
-    Io read(std::span<std::uint8_t> into) override { return {Io::State::done, into.size(), 0}; }
+    explicit Endless(EventLoop& loop, std::size_t most = SIZE_MAX)
+        : piece(most), pair(test::tcpPair()), place(loop, std::move(pair.second)) {}
+    Io read(std::span<std::uint8_t> into) override { return {Io::State::done, std::min(into.size(), piece), 0}; }
     Io write(OctetSpan from) override { return {Io::State::done, from.size(), 0}; }
     Io finish() override { return {Io::State::done, 0, 0}; }
     Socket& socket() noexcept override { return place; }
+    std::size_t piece;  // that one read gives
     std::pair<Fd, Fd> pair;
     Socket place;
   };
@@ -191,6 +194,15 @@ class RelayTest : public CppUnit::TestFixture {
     alarm(0);
     CPPUNIT_ASSERT(!task.done());
     CPPUNIT_ASSERT(traffic.sent > 0 && traffic.received > 0);
+  }
+  void aTurnIsNotLongerForSmallMessages() {
+    Endless client(loop_, 1), destination(loop_, 1);
+    PipePool pipes;
+    Inbox early;
+    Traffic traffic;
+    Task<RelayEnd> task = relay(pipes, client, destination, early, {60s, 60s}, traffic);
+    task.start([](void*) noexcept {}, nullptr);  // comes back after the first turn
+    CPPUNIT_ASSERT(traffic.sent > 0 && traffic.sent < 5000);
   }
   void aResetIsPassedOn() {
     Between b(loop_);
