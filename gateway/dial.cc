@@ -50,6 +50,13 @@ Result<Fd> openSocket(const Endpoint& to, const DialOptions& options) {
   return fd;
 }
 
+// A peer that accepts and resets at once has refused: it is not the client that has gone (Failure::peerGone).
+Error connectError(int number) {
+  Error error = systemError("connect", number);
+  if (error.failure == Failure::peerGone) error.failure = Failure::refused;
+  return error;
+}
+
 // One attempt at one address.
 Task<Result<Connection>> connectTo(EventLoop& loop, DialOptions options, Endpoint to, Deadline deadline) {
   auto fd = openSocket(to, options);
@@ -60,17 +67,17 @@ Task<Result<Connection>> connectTo(EventLoop& loop, DialOptions options, Endpoin
   sockaddr_storage storage;
   const socklen_t length = to.toSockaddr(storage);
   if (connect(socket.fd(), reinterpret_cast<sockaddr*>(&storage), length) != 0) {
-    if (errno != EINPROGRESS && errno != EINTR) co_return systemError("connect", errno);
+    if (errno != EINPROGRESS && errno != EINTR) co_return connectError( errno);
     // What has come before the first wait, the wait tells.
     socket.blockedReading();
     // A destination on this host has answered by now; only then the socket has a peer.
     if (!peerEndpoint(socket.fd())) {
       socket.blockedWriting();
-      if (co_await socket.writable(deadline) == Wake::timedOut) co_return systemError("connect", ETIMEDOUT);
+      if (co_await socket.writable(deadline) == Wake::timedOut) co_return connectError( ETIMEDOUT);
       int error = 0;
       socklen_t size = sizeof error;
       getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
-      if (error != 0) co_return systemError("connect", error);
+      if (error != 0) co_return connectError( error);
     }
   }
   const auto local = localEndpoint(socket.fd());

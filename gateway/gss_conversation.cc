@@ -30,10 +30,14 @@ Task<Result<std::unique_ptr<Socket>>> GssDesk::open(Deadline deadline) {
 }
 
 Task<Result<GssAnswer>> askGssHelper(Socket& helper, OctetSpan token, Deadline deadline) {
-  if (auto sent = sendGssToken(helper.fd(), token); !sent) co_return sent.error();
+  // Its end is not the peer's (Failure::peerGone).
+  const auto failed = [](const Error& error) {
+    return Error{Failure::general, "the GSSAPI helper: " + error.detail};
+  };
+  if (auto sent = sendGssToken(helper.fd(), token); !sent) co_return failed(sent.error());
   for (;;) {
     auto answer = receiveGssAnswer(helper.fd());
-    if (!answer) co_return Error{Failure::general, "the GSSAPI helper: " + answer.error().detail};
+    if (!answer) co_return failed(answer.error());
     if (answer->has_value()) co_return std::move(**answer);
     helper.blockedReading();
     if (co_await helper.readable(deadline) == Wake::timedOut) {

@@ -24,12 +24,11 @@ Task<Result<NameAddresses>> lookUp(Resolver& resolver, std::string name, Prefere
   std::optional<Error> denied;
   for (const Family family : {Family::ipv6, Family::ipv4}) {
     for (const ResolvedAddress& record : lookup.addresses(family)) {
-      const IpAddress address = record.address.unmapped();
-      if (const auto admitted = admit(address, lookup.foundAs(family)); !admitted) {
+      if (const auto admitted = admit(record.address, lookup.foundAs(family)); !admitted) {
         denied = admitted.error();
         continue;
       }
-      found.addresses.push_back(address);
+      found.addresses.push_back(record.address);
       ttl = std::min(ttl.value_or(record.ttlSeconds), record.ttlSeconds);
     }
   }

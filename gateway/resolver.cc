@@ -133,8 +133,8 @@ void Resolver::rearmTimer() {
 }
 
 Lookup::Lookup(Resolver& resolver, const std::string& name, bool ipv4, bool ipv6, Signal& changed)
-    : resolver_(resolver), name_(name), spellings_{name}, changed_(changed) {
-  if (HostsFile* hosts = resolver.hosts(); hosts != nullptr && take(hosts->addressesOf(name), ipv4, ipv6)) {
+    : resolver_(resolver), name_(name), spellings_{name}, ipv4_(ipv4), ipv6_(ipv6), changed_(changed) {
+  if (HostsFile* hosts = resolver.hosts(); hosts != nullptr && take(hosts->addressesOf(name))) {
     changed_.notify();
     return;
   }
@@ -151,14 +151,18 @@ Lookup::~Lookup() {
 }
 
 // What the hosts file knows; false where that is nothing of the families that are wanted.
-bool Lookup::take(const std::vector<IpAddress>& known, bool ipv4, bool ipv6) {
+bool Lookup::take(const std::vector<IpAddress>& known) {
   bool any = false;
-  for (const IpAddress& address : known) {
-    if (!(address.isV4() ? ipv4 : ipv6)) continue;
-    part(address.family()).addresses.push_back({address, 0});
-    any = true;
-  }
+  for (const IpAddress& address : known) any = keep(part(address.family()), address, 0) || any;
   return any;
+}
+
+// An IPv4-mapped address is the IPv4 address that it leads to; false where nobody wants it.
+bool Lookup::keep(Part& part, const IpAddress& address, int ttlSeconds) {
+  const IpAddress plain = address.unmapped();
+  if (!(plain.isV4() ? ipv4_ : ipv6_)) return false;
+  part.addresses.push_back({plain, ttlSeconds});
+  return true;
 }
 
 void Lookup::ask(Family family) {
@@ -194,7 +198,7 @@ void Lookup::onAnswer(void* argument, int status, int, ares_addrinfo* answer) no
   for (const ares_addrinfo_node* node = answer != nullptr ? answer->nodes : nullptr; node != nullptr;
        node = node->ai_next) {
     const auto endpoint = Endpoint::from(node->ai_addr, node->ai_addrlen);
-    if (endpoint) part.addresses.push_back({endpoint->address, node->ai_ttl});
+    if (endpoint) lookup.keep(part, endpoint->address, node->ai_ttl);
   }
   lookup.changed_.notify();  // may destroy the Lookup
 }

@@ -86,6 +86,7 @@ class Lookup {
 
   bool done(Family family) const noexcept { return !part(family).pending; }
   bool done() const noexcept { return done(Family::ipv4) && done(Family::ipv6); }
+  /// What the answer for the family says; there may be IPv4 addresses in that for IPv6 (IPv4-mapped ones).
   const std::vector<ResolvedAddress>& addresses(Family family) const noexcept {
     return part(family).addresses;
   }
@@ -107,7 +108,8 @@ class Lookup {
     std::vector<ResolvedAddress> addresses;
     Query* query = nullptr;
   };
-  bool take(const std::vector<IpAddress>& known, bool ipv4, bool ipv6);
+  bool take(const std::vector<IpAddress>& known);
+  bool keep(Part& part, const IpAddress& address, int ttlSeconds);
   void ask(Family family);
   static void onAnswer(void* query, int status, int timeouts, ares_addrinfo* answer) noexcept;
 
@@ -117,6 +119,7 @@ class Lookup {
   Resolver& resolver_;
   std::string name_;
   std::vector<std::string> spellings_;
+  bool ipv4_, ipv6_;  // which are wanted
   Signal& changed_;
   std::array<Part, 2> parts_;
 };

@@ -66,4 +66,44 @@ equal "IPv4 was taken because it is preferred" "198.51.100.2:80" "$(reached)"
 on server4 ip address del 198.51.100.2/24 dev eth3
 within "IPv4 preferred and dead: the delay of one attempt" 240 700 "$(best_ms both.example)"
 equal "IPv6 was taken then" "[2001:db8:d::2]:80" "$(reached)"
+stop_gateway gateway
+
+# An AAAA record that holds an IPv4-mapped address stands for the IPv4 address.
+on server4 ip address add 198.51.100.2/24 dev eth3
+add_address gateway 198.51.100.9/24 eth3
+service gateway "$work/mapped.log" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --pid-file= --port=5353 \
+  --listen-address=127.0.0.1 --bind-interfaces --host-record=mapped.example,::ffff:198.51.100.2
+wait_listening gateway 5353 "the second dnsmasq"
+mapped() { # OPTION
+  start_gateway gateway --resolver.nameserver=127.0.0.1:5353 "$1" <<<$'[access]\nrule = permit from *'
+}
+mapped --external.address=198.51.100.9
+check "IPv4 behind an AAAA record: from the external address for IPv4" answers "came from 198.51.100.9." \
+  on client4 curl -sS -m 10 --socks5-hostname 192.0.2.1:1080 http://mapped.example/
+stop_gateway gateway
+mapped --resolver.prefer=ipv6-only
+on client4 curl -sS -m 10 --socks5-hostname 192.0.2.1:1080 http://mapped.example/ >/dev/null 2>&1
+matches "and no address where only IPv6 is wanted" 'to=mapped.example:80 .*result=no-such-name' "$work/gateway.log"
+stop_gateway gateway
+
+# A peer that accepts and resets before the worker has looked: its SYN is answered, late, while the worker stands.
+start_gateway gateway <<<$'[access]\nrule = permit from *'
+service server4 "$work/resets.log" "$python" -c 'import socket, struct
+one, _ = socket.create_server(("", 4711)).accept()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+one.close()'
+wait_listening server4 4711 "the server that resets"
+on server4 ip route add blackhole 198.51.100.1
+on client4 curl -sS -m 15 --socks5-hostname 192.0.2.1:1080 http://198.51.100.2:4711/ >"$work/curl.log" 2>&1 &
+dialling() {
+  worker=$(on gateway ss -H -tnp state syn-sent | sed -n 's/.*pid=\([0-9]*\).*/\1/p')
+  [ -n "$worker" ]
+}
+wait_until 5 dialling || bail "the Gateway does not dial"
+kill -STOP "$worker"
+on server4 ip route del blackhole 198.51.100.1
+was_reset() { [ -z "$(on gateway ss -H -tn "dst 198.51.100.2")" ]; }
+wait_until 10 was_reset || bail "the server did not reset the connection"
+kill -CONT "$worker"
+matches "a connection that is reset at once is refused, and the client is told" 'SOCKS5 connection.*\(5\)' "$work/curl.log"
 finish
