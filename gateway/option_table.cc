@@ -35,7 +35,8 @@ std::vector<Option> makeTable() {
        "address, or "
        "an interface (eth0:1080), whose addresses the listener follows as they come and go, link-local ones "
        "included. In rules and in the log the user id of a SOCKS4 client reads socks4:ID, because nobody has "
-       "verified it.",
+       "verified it. Connections from sources that `proxy from` names must begin with a PROXY header, whose "
+       "client counts from then on; `owner`, on loopback only, serves the clients of one user of this host.",
        addListener(false)},
       {"listen.tls",
        "WHERE:PORT [version LIST] [proxy from PATTERN] [owner USER]",
@@ -77,7 +78,8 @@ std::vector<Option> makeTable() {
        false,
        "What of a client's certificate becomes the user's name: no, subject (the distinguished name, RFC "
        "2253), common-name, or email or dns of its subjectAltName. A name that a method of authentication "
-       "gives comes first.",
+       "gives comes first. Lists of users in rules end a name at a comma or a blank, so a subject that has "
+       "them is for the log only.",
        choice<CertificateUser>({{"no", CertificateUser::no},
                                 {"subject", CertificateUser::subject},
                                 {"common-name", CertificateUser::commonName},
@@ -115,13 +117,13 @@ std::vector<Option> makeTable() {
        "N",
        {"8"},
        false,
-       "Workers forked at the start (1 to 4096).",
+       "Workers forked at the start (1 to 4096, at most `max`).",
        number(MEMBER(workers.start), 1, 4096)},
       {"workers.spare-min",
        "N",
        {"4"},
        false,
-       "Fork when fewer workers than this are idle (0 to 4096).",
+       "Fork when fewer workers than this are idle (0 to 4096, at most `spare-max`).",
        number(MEMBER(workers.spareMin), 0, 4096)},
       {"workers.spare-max",
        "N",
@@ -166,7 +168,8 @@ std::vector<Option> makeTable() {
        {"0"},
        false,
        "Relays one source may have at once; a further client of it is closed at once. A source is an IPv4 "
-       "address or an IPv6 /64 (0 to 1000000; 0: no limit).",
+       "address or an IPv6 /64; clients that come through `proxy from` are not counted, for which a rule has "
+       "`per-source` (0 to 1000000; 0: no limit).",
        number(MEMBER(limits.perSource), 0, 1'000'000)},
       {"auth.method",
        "LIST [from PATTERN] [listen socks|tls]",
@@ -174,8 +177,9 @@ std::vector<Option> makeTable() {
        true,
        "Authentication methods (none, userpass, gssapi), preferred first, offered to clients of these "
        "addresses; "
-       "the first line that matches decides, and where none does the client is turned away. By default "
-       "nobody is asked who he is, and the access rules, which by default permit this host alone, decide.",
+       "the first line that matches decides, and where none does the client is turned away; so is a SOCKS4 "
+       "client where that line has no `none`. By default nobody is asked who he is, and the access rules, "
+       "which by default permit this host alone, decide.",
        addMethodRule},
       {"auth.password-file",
        "FILE",
@@ -220,7 +224,7 @@ std::vector<Option> makeTable() {
        {},
        false,
        "The keys of the service, usually rcmd/HOST; any key in it will do. Without it: the keytab that "
-       "Kerberos has by default. Only the GSSAPI helper reads it.",
+       "Kerberos has by default. The master looks whether there is a key in it; the GSSAPI helper alone uses it.",
        text(MEMBER(gss.keytab))},
       {"gssapi.protection",
        "LIST",
@@ -272,7 +276,7 @@ std::vector<Option> makeTable() {
        "(socks5+tls://), "
        "or by GSSAPI (socks5+gssapi://, socks5+tls+gssapi://; the ticket is one for rcmd/HOST), "
        "then user:password@ or @FILE@ where it wants them, then HOST:PORT. Hops in a row are tunnelled "
-       "one through the other; | stands between alternatives.",
+       "one through the other; | stands between alternatives. See Routes above.",
        addRoute,
        maskSecrets},
       {"route.timeout",
@@ -329,7 +333,8 @@ std::vector<Option> makeTable() {
        "ADDRESS[:PORT]",
        {},
        true,
-       "A name server to ask instead of the system's; the search list of resolv.conf holds all the same.",
+       "A name server to ask instead of the system's; the search list of resolv.conf holds all the same. A "
+       "change of resolv.conf needs a reload.",
        addNameserver},
       {"resolver.prefer",
        "FAMILY",
@@ -424,9 +429,16 @@ std::vector<Option> makeTable() {
        "SECONDS",
        {"600"},
        false,
-       "The same once one direction has ended (1 to 604800).",
+       "A relay of which one direction has ended, without an octet in the other, ends after this (1 to "
+       "604800).",
        seconds(MEMBER(timeouts.relay.halfClosed))},
-      {"log.to", "SINK", {"stderr"}, false, "syslog, stderr or the path of a file.", text(MEMBER(log.to))},
+      {"log.to",
+       "SINK",
+       {"stderr"},
+       false,
+       "syslog, stderr or the absolute path of a file. In the background, without --foreground, stderr leads "
+       "nowhere.",
+       text(MEMBER(log.to))},
       {"log.format",
        "FORMAT",
        {"text"},
@@ -437,7 +449,7 @@ std::vector<Option> makeTable() {
        "LEVEL",
        {"info"},
        false,
-       "error, warning, info or debug.",
+       "error, warning, info, which is the lines of relays too, or debug, which has nothing more today.",
        choice<LogLevel>({{"error", LogLevel::error},
                          {"warning", LogLevel::warning},
                          {"info", LogLevel::info},

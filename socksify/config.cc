@@ -171,7 +171,7 @@ constexpr ConfigOption options[] = {
     {"auth", "userpass",
      "How the Gateway is told who this is: userpass, if there is a user, or gssapi, with your Kerberos ticket.",
      [](Config& c, View v) { return readWord(v, c.gssapi, authWords); }},
-    {"ca", "", "For tls://, a file of the CAs that sign the Gateway's certificate; without it the system's.",
+    {"ca", "", "For tls://, the absolute path of a file of the CAs that sign the Gateway's certificate; without it the system's.",
      [](Config& c, View v) { return setPath(c.ca, v); }},
     {"certificate", "", "For tls://, a file with the certificate to show where the Gateway asks for one.",
      [](Config& c, View v) { return setPath(c.certificate, v); }},
@@ -184,9 +184,9 @@ constexpr ConfigOption options[] = {
      "A pattern of destinations that are reached without the Gateway; may repeat.  The loopback is without "
      "it, but for port 53, which has to be named (127.0.0.53:53): a resolver there would ask on in the clear.",
      addDirect},
-    {"fake-ipv4", "0.0.0.0/8", "The range that IPv4 fakes are taken from.",
+    {"fake-ipv4", "0.0.0.0/8", "The range that IPv4 fakes are taken from (/8 to /24).",
      [](Config& c, View v) { return setRange(c.fakeIpv4, v, Family::ipv4); }},
-    {"fake-ipv6", "100::/64", "The range that IPv6 fakes are taken from.",
+    {"fake-ipv6", "100::/64", "The range that IPv6 fakes are taken from (/16 to /112).",
      [](Config& c, View v) { return setRange(c.fakeIpv6, v, Family::ipv6); }},
     {"family", "both", "What a look-up for any family is answered with: ipv4, ipv6 or both.",
      [](Config& c, View v) { return readWord(v, c.family, families); }},
@@ -205,8 +205,8 @@ constexpr ConfigOption options[] = {
      [](Config& c, View v) { return readWord(v, c.udp, yesOrNo); }},
     {"pipeline", "no", "Send the whole request at once, which saves a round trip; not every server takes it.",
      [](Config& c, View v) { return readWord(v, c.pipeline, yesOrNo); }},
-    {"timeout", "60", "Seconds that a conversation with the Gateway may take.", setTimeout},
-    {"verbose", "no", "Tell on stderr what is refused and why.",
+    {"timeout", "60", "Seconds that a conversation with the Gateway may take (1 to 3600).", setTimeout},
+    {"verbose", "no", "Tell on stderr what is refused and why (yes, no).",
      [](Config& c, View v) { return readWord(v, c.verbose, yesOrNo); }},
 };
 
