@@ -136,16 +136,25 @@ Result<void> checkTls(const Config& config) {
   return {};
 }
 
+// Says the numbers, because one of them may be a default.
+Result<void> checkWorkers(const WorkersConfig& workers) {
+  const auto check = [](const char* name, unsigned value, const char* boundName, unsigned bound) -> Result<void> {
+    if (value <= bound) return {};
+    return invalid(std::string(name) + " (" + std::to_string(value) + ") is larger than " + boundName + " (" +
+                   std::to_string(bound) + ")");
+  };
+  if (auto checked = check("workers.spare-min", workers.spareMin, "workers.spare-max", workers.spareMax); !checked)
+    return checked;
+  return check("workers.start", workers.start, "workers.max", workers.max);
+}
+
 // Checks that span several options.
 Result<void> checkWhole(const Config& config) {
-  if (config.workers.spareMin > config.workers.spareMax) {
-    return invalid("workers.spare-min is larger than workers.spare-max");
-  }
+  if (auto checked = checkWorkers(config.workers); !checked) return checked;
   if (config.auth.offers(socks5::Method::userpass) && config.auth.passwordFile.empty() &&
       config.auth.pam.empty()) {
     return invalid("auth.method offers userpass, but there is neither auth.password-file nor auth.pam");
   }
-  if (config.workers.start > config.workers.max) return invalid("workers.start is larger than workers.max");
   if (auto checked = checkListeners(config.listeners); !checked) return checked;
   return checkTls(config);
 }

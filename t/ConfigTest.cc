@@ -145,8 +145,8 @@ class ConfigTest : public CppUnit::TestFixture {
     checkContains(loaded.error().detail, "/nonexistent/crossgate.conf");
   }
   void optionsThatContradictAreRefused() {
-    checkContains(mistakeIn("[workers]\nspare-min = 9\nspare-max = 3\n"), "workers.spare-min");
-    checkContains(mistakeIn("[workers]\nstart = 9\nmax = 3\n"), "workers.start");
+    checkContains(mistakeIn("[workers]\nspare-min = 9\nspare-max = 3\n"), "workers.spare-min (9) is larger");
+    checkContains(mistakeIn("[workers]\nmax = 3\n"), "workers.start (8) is larger than workers.max (3)");
   }
   void withoutAFileOnlyThisHostIsServed() {
     const auto loaded = loadConfig("", {});
