@@ -9,6 +9,15 @@ namespace {
 constexpr std::size_t maxVerdicts = 4096;
 constexpr std::size_t keyAt = 3;  // behind RSV and FRAG
 
+// Whether the hop that takes datagrams at `place` is the one whom the hop before it has named as the sender.
+bool isFrom(const Destination& place, const Destination& sender) {
+  if (sender.port != place.port) return false;
+  const IpAddress* told = place.address();
+  if (told == nullptr) return true;
+  const IpAddress* seen = sender.address();
+  return seen != nullptr && seen->unmapped() == told->unmapped().withoutZone();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ChainDatagrams>> ChainDatagrams::open(EventLoop& loop, std::vector<Held> held,
@@ -123,28 +132,31 @@ void ChainDatagrams::deliver(std::size_t count) {
       counts_.drop(Drop::uninvited);
       continue;
     }
-    framed[kept] = unnested(batch.datagram(i), opened[i]);
-    if (framed[kept].empty())
-      counts_.drop(Drop::malformed);
+    OctetSpan datagram = batch.datagram(i);
+    if (const auto why = unnest(datagram, opened[i]))
+      counts_.drop(*why);
     else
-      ++kept;
+      framed[kept++] = datagram;
   }
   client_->deliver({framed.data(), kept});
 }
 
-// What the last hop has framed, in `opened` where a hop has sealed it; empty where it makes no sense.  The hops before
-// it have seen to the senders.
-OctetSpan ChainDatagrams::unnested(OctetSpan datagram, Octets& opened) const {
+// Leaves of the datagram what the last hop has framed, in `opened` where a hop has sealed it; or tells why to drop it.
+std::optional<Drop> ChainDatagrams::unnest(OctetSpan& datagram, Octets& opened) const {
   for (std::size_t at = 0;; ++at) {
     if (held_[at].cipher != nullptr) {
       auto unwrapped = held_[at].cipher->unwrap(datagram);
-      if (!unwrapped) return {};
+      if (!unwrapped) return Drop::malformed;
       opened = *std::move(unwrapped);
       datagram = opened;
     }
     const std::size_t headerSize = frameHeaderSize(datagram);
-    if (headerSize == 0 || datagram[keyAt - 1] != 0) return {};
-    if (at + 1 == held_.size()) return datagram;
+    if (headerSize == 0 || datagram[keyAt - 1] != 0) return Drop::malformed;
+    if (at + 1 == held_.size()) return std::nullopt;
+    Reader reader(datagram);
+    const auto header = socks5::decodeUdpHeader(reader);
+    if (!header) return Drop::malformed;
+    if (!isFrom(held_[at + 1].place, header->destination)) return Drop::uninvited;
     datagram = datagram.subspan(headerSize);
   }
 }

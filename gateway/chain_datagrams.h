@@ -5,11 +5,18 @@
 // second hop's association is sent through the first one's, so that it carries one header more for each hop but
 // the first; what comes back loses as many.  A hop by GSSAPI gets and sends what it sees of them sealed (RFC 1961,
 // section 6).  When a hop ends its connection the association ends.
+//
+// Anybody can send to a hop's association, and the hop may frame what comes.  So of what comes back each hop's part
+// is to be from the place that it has told (where it told zeros: its own address), as we see the sender of the first
+// one's, and the hop before it that of the others'.  A hop behind NAT has to tell the address that it is seen to send
+// from, which is also the one to send to.  Of a place that is a name only the hop before knows the address: there it
+// is the port that counts.  Who may send to the last hop's association is that hop's business.
 #pragma once
 
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -50,7 +57,7 @@ class ChainDatagrams final : public DestinationSide {
   void flush();
   void deliver(std::size_t count);
   Result<Octets> nested(OctetSpan framed) const;
-  OctetSpan unnested(OctetSpan datagram, Octets& opened) const;
+  std::optional<Drop> unnest(OctetSpan& datagram, Octets& opened) const;
 
   std::vector<Held> held_;
   Permit permit_;

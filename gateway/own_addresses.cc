@@ -14,20 +14,16 @@ struct IfaddrsDeleter {
   void operator()(ifaddrs* list) const noexcept { freeifaddrs(list); }
 };
 
-// Compared without the zone: fe80::1%eth0 and fe80::1 are the same host.
-IpAddress withoutZone(const IpAddress& address) {
-  return address.isV4() ? address : IpAddress::v6(address.octets().first<16>());
-}
-
 }  // namespace
 
+// Compared without the zone: fe80::1%eth0 and fe80::1 are the same host.
 bool OwnAddresses::contains(const IpAddress& address) {
   const auto now = std::chrono::steady_clock::now();
   if (now >= freshUntil_) {
     refresh();
     freshUntil_ = now + freshness;
   }
-  return addresses_.contains(withoutZone(address.unmapped()));
+  return addresses_.contains(address.unmapped().withoutZone());
 }
 
 // A list that can't be read leaves the one we have.
@@ -38,7 +34,7 @@ void OwnAddresses::refresh() {
   addresses_.clear();
   for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
     const auto endpoint = Endpoint::from(entry->ifa_addr, sizeof(sockaddr_in6));
-    if (endpoint) addresses_.insert(withoutZone(endpoint->address));
+    if (endpoint) addresses_.insert(endpoint->address.withoutZone());
   }
 }
 

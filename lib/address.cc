@@ -148,6 +148,12 @@ IpAddress IpAddress::mapped() const noexcept {
   return address;
 }
 
+IpAddress IpAddress::withoutZone() const noexcept {
+  IpAddress address = *this;
+  address.zone_ = 0;
+  return address;
+}
+
 std::optional<IpAddress> IpAddress::embeddedV4() const noexcept {
   if (isV4()) return std::nullopt;
   const auto all = octets();

@@ -54,6 +54,8 @@ class IpAddress {
   /// The IPv4 address that an IPv4-mapped, IPv4-compatible, 6to4 (2002::/16) or NAT64 (64:ff9b::/96)
   /// address leads to.
   std::optional<IpAddress> embeddedV4() const noexcept;
+  /// fe80::1 of fe80::1%eth0: what can be compared with an address that came by SOCKS, which carries no zone.
+  IpAddress withoutZone() const noexcept;
   /// True when the first `bits` bits are those of `network`, which is of the same family.
   bool within(const IpAddress& network, unsigned bits) const noexcept;
 

@@ -108,6 +108,8 @@ class AddressTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("fe80::1%lo"), ip("fe80::1%" + std::to_string(loopback)).toString());
     CPPUNIT_ASSERT_EQUAL(std::string("fe80::1%4000000"), ip("[fe80::1%4000000]").toString());
     CPPUNIT_ASSERT(ip("fe80::1%lo") != ip("fe80::1"));
+    CPPUNIT_ASSERT(ip("fe80::1%lo").withoutZone() == ip("fe80::1"));
+    CPPUNIT_ASSERT(ip("192.0.2.1").withoutZone() == ip("192.0.2.1"));
   }
 
   void knowsTheKinds() {

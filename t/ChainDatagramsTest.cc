@@ -20,9 +20,9 @@ OctetSpan octets(const std::string& text) {
 }
 std::string text(OctetSpan octets) { return {octets.begin(), octets.end()}; }
 
-std::string framed(const std::string& address, std::uint16_t port, const std::string& payload) {
+std::string framed(const std::string& host, std::uint16_t port, const std::string& payload) {
   Octets header;
-  encode(socks5::UdpHeader{0, Destination{*IpAddress::parse(address), port}}, header);
+  encode(socks5::UdpHeader{0, Destination::of(host, port)}, header);
   return text(header) + payload;
 }
 
@@ -45,6 +45,8 @@ class ChainDatagramsTest : public CppUnit::TestFixture, private ClientSide {
   CPPUNIT_TEST(eachSealIsInsideTheOnesBeforeIt);
   CPPUNIT_TEST(aPlainHopBehindOneThatSeals);
   CPPUNIT_TEST(whatIsNotSealedIsDropped);
+  CPPUNIT_TEST(onlyTheNextHopGetsAnythingThroughTheOneBeforeIt);
+  CPPUNIT_TEST(ofAHopAtANameThePortCounts);
   CPPUNIT_TEST_SUITE_END();
 
   EventLoop loop_;
@@ -58,10 +60,12 @@ class ChainDatagramsTest : public CppUnit::TestFixture, private ClientSide {
     for (const OctetSpan one : datagrams) delivered_.push_back(text(one));
   }
   void lost() override {}
-  std::uint64_t malformedCount() const { return counts_.dropped[static_cast<std::size_t>(Drop::malformed)]; }
+  std::uint64_t dropped(Drop why) const { return counts_.dropped[static_cast<std::size_t>(why)]; }
+  std::uint64_t settled() const { return delivered_.size() + dropped(Drop::malformed) + dropped(Drop::uninvited); }
 
-  // Two hops; the second one takes datagrams at 192.0.2.2:2222.
-  std::unique_ptr<ChainDatagrams> chain(DatagramCipher* first, DatagramCipher* second) {
+  // Two hops; the second one takes datagrams at 192.0.2.2:2222, or at `host`:2222.
+  std::unique_ptr<ChainDatagrams> chain(DatagramCipher* first, DatagramCipher* second,
+                                        const std::string& host = "192.0.2.2") {
     std::vector<ChainDatagrams::Held> held;
     const auto hold = [&](std::size_t at, Destination place, DatagramCipher* cipher) {
       auto pair = test::tcpPair();
@@ -69,7 +73,7 @@ class ChainDatagramsTest : public CppUnit::TestFixture, private ClientSide {
       held.push_back({std::make_unique<PlainStream>(loop_, std::move(pair.second)), std::move(place), cipher});
     };
     hold(0, Destination{place_.address, place_.port}, first);
-    hold(1, Destination{*IpAddress::parse("192.0.2.2"), 2222}, second);
+    hold(1, Destination::of(host, 2222), second);
     auto opened = ChainDatagrams::open(loop_, std::move(held), {}, [](const Destination&) { return Result<void>(); }, counts_);
     CPPUNIT_ASSERT(opened);
     (*opened)->start(*this);
@@ -88,7 +92,7 @@ class ChainDatagramsTest : public CppUnit::TestFixture, private ClientSide {
     CPPUNIT_ASSERT(size >= 0);
     CPPUNIT_ASSERT(sendto(hop_.get(), answer.data(), answer.size(), 0, address, length) >= 0);
     const Deadline patience = in(std::chrono::seconds(5));
-    while (delivered_.empty() && malformedCount() == 0 && Clock::now() < patience) loop_.turn();
+    for (const std::uint64_t before = settled(); settled() == before && Clock::now() < patience;) loop_.turn();
     return {room, static_cast<std::size_t>(size)};
   }
 
@@ -131,7 +135,33 @@ class ChainDatagramsTest : public CppUnit::TestFixture, private ClientSide {
     const auto two = chain(&brackets_, &brackets_);
     exchange(*two, question_, "<" + framed("192.0.2.2", 2222, answer_) + ">");
     CPPUNIT_ASSERT(delivered_.empty());
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, malformedCount());
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, dropped(Drop::malformed));
+  }
+
+  // What others send to the first hop is as little from a destination as what others send here.
+  void onlyTheNextHopGetsAnythingThroughTheOneBeforeIt() {
+    const auto two = chain(nullptr, nullptr);
+    const auto answered = [&](const std::string& sender, std::uint16_t port) {
+      delivered_.clear();
+      exchange(*two, question_, framed(sender, port, answer_));
+      return delivered_ == std::vector{answer_};
+    };
+    CPPUNIT_ASSERT(!answered("192.0.2.66", 2222));
+    CPPUNIT_ASSERT(!answered("192.0.2.2", 2223));
+    CPPUNIT_ASSERT(!answered("2001:db8::2", 2222));
+    CPPUNIT_ASSERT(!answered("second.example", 2222));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{4}, dropped(Drop::uninvited));
+    CPPUNIT_ASSERT(answered("192.0.2.2", 2222));
+    CPPUNIT_ASSERT(answered("::ffff:192.0.2.2", 2222));
+  }
+
+  void ofAHopAtANameThePortCounts() {
+    const auto two = chain(nullptr, nullptr, "second.example");
+    exchange(*two, question_, framed("192.0.2.2", 2223, answer_));
+    CPPUNIT_ASSERT(delivered_.empty());
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, dropped(Drop::uninvited));
+    exchange(*two, question_, framed("192.0.2.2", 2222, answer_));
+    CPPUNIT_ASSERT(delivered_ == std::vector{answer_});
   }
 };
 
