@@ -133,6 +133,7 @@ void Association::takeFragment(DestinationSide& destination, OctetSpan datagram)
 // ---- to the client -----------------------------------------------------------------------------------
 
 void Association::deliver(std::span<const OctetSpan> framed) {
+  if (framed.empty()) return;  // nobody but strangers has sent, who keep nothing alive
   if (client_.port == 0) return counts_.drop(Drop::uninvited, framed.size());
   SendBatch& batch = sendBatch();
   while (!framed.empty()) {

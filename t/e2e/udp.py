@@ -293,6 +293,21 @@ def idle(client, server, seconds):
         gone(one, at)
 
 
+def strangers(client, server):
+    """Another host keeps sending to where the server is spoken to from; the client hears nothing and its time runs out."""
+    at_server = udp(server, port=ECHO)
+    one = Association(client)
+    one.send((addresses[server], ECHO), b"the only one")
+    _, outside = at_server.recvfrom(100)
+    stranger = udp(client)
+    deadline = time.monotonic() + 10
+    while not select.select([one.socks.tcp], [], [], 0.3)[0]:
+        assert time.monotonic() < deadline, "the association is still there"
+        stranger.sendto(b"anybody there?", (gateway[client], outside[1]))
+    assert closed(one.socks.tcp)
+    one.silent(0)
+
+
 def advertised(client, address, low, high):
     one = Association(client)
     equal(address, one.relay[0])

@@ -87,5 +87,7 @@ counted "the denied ones are counted" datagrams-sent=2 datagrams-received=2 drop
 case_ "fragments are dropped where the configuration says so" no_fragments client4 server4
 case_ "a silent association ends" idle client4 server4 1
 matches "the log says so" 'command=udp .*result=idle-timeout' "$work/gateway.log"
+case_ "strangers keep no association alive" strangers client4 server4
+counted "nor does the log count them as anything else" result=idle-timeout datagrams-sent=1 'dropped-uninvited=[1-9][0-9]*'
 case_ "any permitted host may answer where the configuration says so" peers client6 server4 198.51.100.3 any
 finish
