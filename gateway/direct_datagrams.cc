@@ -10,6 +10,7 @@ namespace crossgate {
 namespace {
 
 constexpr std::size_t maxRoutes = 4096;
+constexpr std::size_t maxStrangers = 4096;
 constexpr std::size_t maxSearches = 16;
 constexpr std::size_t maxOctetsWaiting = 256 * 1024;
 constexpr std::chrono::seconds searchPatience{10};
@@ -158,10 +159,9 @@ void DirectDatagrams::refuse(Route& route, Drop why, const Error& error) {
 // A client that speaks with more hosts than we remember makes us learn again, which costs it nothing but
 // the replies that are under way.
 void DirectDatagrams::makeRoom() {
-  if (routes_.size() < maxRoutes && contacted_.size() < maxRoutes && refused_.size() < maxRoutes) return;
+  if (routes_.size() < maxRoutes && contacted_.size() < maxRoutes) return;
   std::erase_if(routes_, [](const auto& entry) { return entry.second.state != Route::State::resolving; });
   contacted_.clear();
-  refused_.clear();
 }
 
 void DirectDatagrams::queue(const Route& route, OctetSpan payload) {
@@ -218,11 +218,11 @@ void DirectDatagrams::deliver(std::size_t count) {
 
 bool DirectDatagrams::invited(const Endpoint& sender) {
   if (contacted_.contains(sender.address)) return true;
-  if (setting_.peers == DatagramPeers::contacted || refused_.contains(sender.address)) return false;
-  makeRoom();
-  const bool permitted = setting_.permit({sender.address, sender.port}).has_value();
-  (permitted ? contacted_ : refused_).insert(sender.address);
-  return permitted;
+  if (setting_.peers == DatagramPeers::contacted) return false;
+  if (const auto known = strangers_.find(sender); known != strangers_.end()) return known->second;
+  // However many there are, they take nothing from what the client has sent to.
+  if (strangers_.size() >= maxStrangers) strangers_.clear();
+  return strangers_[sender] = setting_.permit({sender.address, sender.port}).has_value();
 }
 
 }  // namespace crossgate

@@ -26,7 +26,7 @@ namespace crossgate {
 /// Who may answer the client of an association.
 enum class DatagramPeers : std::uint8_t {
   contacted,  ///< the hosts that the client has sent to, from any port
-  any,        ///< every host that the rules permit as a destination
+  any,        ///< everyone at an address and port that the rules permit as a destination
 };
 
 struct DatagramSetting {
@@ -62,6 +62,11 @@ class DirectDatagrams final : public DestinationSide {
   struct AddressHash {
     std::size_t operator()(const IpAddress& address) const noexcept;
   };
+  struct EndpointHash {
+    std::size_t operator()(const Endpoint& endpoint) const noexcept {
+      return AddressHash()(endpoint.address) ^ endpoint.port;
+    }
+  };
   struct Search {  // for a name
     Task<void> task;
     DirectDatagrams* owner;
@@ -92,7 +97,8 @@ class DirectDatagrams final : public DestinationSide {
   ClientSide* client_ = nullptr;
   std::unordered_map<std::string, Route, KeyHash, std::equal_to<>> routes_;
   std::unordered_set<IpAddress, AddressHash> contacted_;
-  std::unordered_set<IpAddress, AddressHash> refused_;  // DatagramPeers::any: not to be asked about again
+  // DatagramPeers::any: the rules' word on those who were not sent to, which is about a port, too.
+  std::unordered_map<Endpoint, bool, EndpointHash> strangers_;
   std::size_t octetsWaiting_ = 0;
   std::list<Search> searches_;
   std::array<Side, 2> sides_;
