@@ -13,8 +13,13 @@ namespace {
 // What passes every path of IPv6 whole, which is what the kernel asks of a segment.
 constexpr std::size_t largestSegment = 1280 - 48;
 
-bool refusesSegments(int error) noexcept {
-  return error == EINVAL || error == EIO || error == EMSGSIZE || error == EOPNOTSUPP;
+// The kernel, or the interface behind the socket, can't.
+bool isWithoutSegments(int error) noexcept { return error == EIO || error == EOPNOTSUPP; }
+
+// What it has against this train may be the receiver, whom a client has chosen: port 0, or a path for which
+// the datagrams are too large.
+bool refusesTrain(int error) noexcept {
+  return isWithoutSegments(error) || error == EINVAL || error == EMSGSIZE;
 }
 
 }  // namespace
@@ -72,7 +77,7 @@ bool SendBatch::sameReceiver(std::size_t one, std::size_t other) const noexcept 
 // How many datagrams from the `first` on can leave together: of one size, only the last may be shorter.
 std::size_t SendBatch::train(std::size_t first) const noexcept {
   const std::size_t size = pieces_[first].iov_len;
-  if (!segmentation_ || size == 0 || size > largestSegment) return 1;
+  if (!segmentation_ || first < alone_ || size == 0 || size > largestSegment) return 1;
   std::size_t length = 1;
   for (std::size_t next = first + 1; next < count_; ++next, ++length) {
     const std::size_t its = pieces_[next].iov_len;
@@ -107,6 +112,7 @@ void SendBatch::note(std::size_t first, std::size_t count, Outcome& outcome) con
 
 SendBatch::Outcome SendBatch::flush(int fd) noexcept {
   Outcome outcome;
+  alone_ = 0;
   for (std::size_t next = 0; next < count_;) {
     const unsigned made = couple(next);
     const int sent = sendmmsg(fd, messages_.data(), made, MSG_DONTWAIT);
@@ -118,8 +124,9 @@ SendBatch::Outcome SendBatch::flush(int fd) noexcept {
     if (sent > 0 || errno == EINTR) continue;
     // An error is that of the first message; those behind it may fare better.
     const std::size_t length = messages_[0].msg_hdr.msg_iovlen;
-    if (length > 1 && refusesSegments(errno)) {
-      segmentation_ = false;
+    if (length > 1 && refusesTrain(errno)) {
+      if (isWithoutSegments(errno)) segmentation_ = false;
+      alone_ = next + length;
       continue;
     }
     (errno == EMSGSIZE ? outcome.oversized : outcome.unsent) += length;

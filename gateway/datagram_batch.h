@@ -84,6 +84,7 @@ class SendBatch {
   std::size_t count_ = 0;
   std::array<mmsghdr, batchSize> messages_{};  // one for each train of datagrams
   std::array<Segments, batchSize> segments_;
+  std::size_t alone_ = 0;     // flush(): the datagrams before this one leave each by itself
   bool segmentation_ = true;  // until the kernel, or the interface behind a socket, says that it can't
 };
 

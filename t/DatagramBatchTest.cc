@@ -3,6 +3,7 @@
 #include "gateway/datagram_batch.h"
 
 #include <cppunit/extensions/HelperMacros.h>
+#include <netinet/udp.h>
 
 #include <list>
 #include <string>
@@ -37,6 +38,7 @@ class DatagramBatchTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(datagramsKeepTheirBounds);
   CPPUNIT_TEST(receiversKeepApart);
   CPPUNIT_TEST(whereSegmentsAreRefusedEachGoesAlone);
+  CPPUNIT_TEST(aReceiverThatIsRefusedIsNoVerdictOnSegments);
   CPPUNIT_TEST(oneThatIsTooLargeHurtsNoOther);
   CPPUNIT_TEST(headersAreNoPayload);
   CPPUNIT_TEST_SUITE_END();
@@ -81,6 +83,24 @@ class DatagramBatchTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(setsockopt(from_.fd.get(), SOL_SOCKET, SO_NO_CHECK, &yes, sizeof yes) == 0);
     expectWhole({"x", "aaaa", "bbbb", "cccc", "dd"});
     expectWhole({"eeee", "ffff"});
+  }
+  // With UDP_GRO (Linux 5.0) a receiver sees what has travelled together.
+  void aReceiverThatIsRefusedIsNoVerdictOnSegments() {
+    const int yes = 1;
+    if (setsockopt(to_.fd.get(), SOL_UDP, UDP_GRO, &yes, sizeof yes) != 0) return;
+    Place nowhere;
+    nowhere.endpoint.port = 0;
+    add("aaaa", nowhere);
+    add("bbbb", nowhere);
+    add("cccc", to_);
+    add("dddd", to_);
+    auto outcome = batch_.flush(from_.fd.get());
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, outcome.unsent);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, outcome.sent);
+    add("eeee", to_);
+    add("ffff", to_);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, batch_.flush(from_.fd.get()).sent);
+    CPPUNIT_ASSERT((std::vector<std::string>{"ccccdddd", "eeeeffff"}) == to_.arrived());
   }
   void oneThatIsTooLargeHurtsNoOther() {
     const std::string tooLarge(65530, 'x');
