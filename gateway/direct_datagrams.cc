@@ -9,13 +9,9 @@
 namespace crossgate {
 namespace {
 
-constexpr std::size_t maxRoutes = 4096;
-constexpr std::size_t maxStrangers = 4096;
 constexpr std::size_t maxSearches = 16;
 constexpr std::size_t maxOctetsWaiting = 256 * 1024;
 constexpr std::chrono::seconds searchPatience{10};
-// A record that may not be kept at all would cost a query for each datagram.
-constexpr std::chrono::seconds shortestLife{10};
 constexpr std::chrono::seconds longestLife{24 * 3600};
 constexpr std::chrono::seconds refusalLife{10};
 
@@ -126,7 +122,8 @@ Task<void> DirectDatagrams::search(std::string key, Destination destination) {
   Route& route = routes_.find(key)->second;  // one that is resolving is never forgotten
   if (found) {
     open(route, found->addresses.front(), destination.port);
-    route.until = in(std::clamp(found->ttl, shortestLife, longestLife));
+    // A record that may not be kept at all would cost a query for each datagram.
+    route.until = in(std::clamp<Clock::duration>(found->ttl, setting_.shortestLife, longestLife));
   } else {
     refuse(route, found.error().failure == Failure::denied ? Drop::denied : Drop::unresolved, found.error());
   }
@@ -144,6 +141,7 @@ void DirectDatagrams::keepWaiting(Route& route, OctetSpan framed) {
 }
 
 void DirectDatagrams::open(Route& route, const IpAddress& address, std::uint16_t port) {
+  makeRoom();  // a name that is learnt anew has another address each time; this route is still resolving, and stays
   route.state = Route::State::open;
   route.to = {address, port};
   contacted_.insert(address);
@@ -159,7 +157,7 @@ void DirectDatagrams::refuse(Route& route, Drop why, const Error& error) {
 // A client that speaks with more hosts than we remember makes us learn again, which costs it nothing but
 // the replies that are under way.
 void DirectDatagrams::makeRoom() {
-  if (routes_.size() < maxRoutes && contacted_.size() < maxRoutes) return;
+  if (routes_.size() < setting_.mostRemembered && contacted_.size() < setting_.mostRemembered) return;
   std::erase_if(routes_, [](const auto& entry) { return entry.second.state != Route::State::resolving; });
   contacted_.clear();
 }
@@ -221,7 +219,7 @@ bool DirectDatagrams::invited(const Endpoint& sender) {
   if (setting_.peers == DatagramPeers::contacted) return false;
   if (const auto known = strangers_.find(sender); known != strangers_.end()) return known->second;
   // However many there are, they take nothing from what the client has sent to.
-  if (strangers_.size() >= maxStrangers) strangers_.clear();
+  if (strangers_.size() >= setting_.mostRemembered) strangers_.clear();
   return strangers_[sender] = setting_.permit({sender.address, sender.port}).has_value();
 }
 

@@ -37,6 +37,9 @@ struct DatagramSetting {
   /// The rules' word on a destination as it was named, and on an address that it has (Admit).
   std::function<Result<void>(const Destination&)> permit;
   std::function<Result<void>(const Destination&, const IpAddress&, const std::string& foundAs)> admit;
+  // Smaller in tests.
+  std::size_t mostRemembered = 4096;                          ///< of destinations, and of who may answer
+  Clock::duration shortestLife = std::chrono::seconds(10);  ///< of an address that was found for a name
 };
 
 class DirectDatagrams final : public DestinationSide {
