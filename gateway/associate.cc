@@ -30,7 +30,7 @@ Result<std::unique_ptr<Association>> Association::open(EventLoop& loop, const As
   const auto bound = localEndpoint(fd->get());
   if (!bound) return systemError("getsockname", errno);
   const IpAddress* itself = announced.address();
-  const bool tellsPort = itself != nullptr && itself->unmapped() == client;
+  const bool tellsPort = itself != nullptr && itself->unmapped() == client.withoutZone();
   const Endpoint from{client, tellsPort ? announced.port : std::uint16_t{0}};
   return std::unique_ptr<Association>(new Association(loop, *std::move(fd), options, *bound, from, owner, counts));
 }

@@ -26,7 +26,12 @@ Result<std::unique_ptr<ChainDatagrams>> ChainDatagrams::open(EventLoop& loop, st
   const Destination& place = held.front().place;
   const IpAddress* address = place.address();
   if (address == nullptr) return Error{Failure::general, "the first hop takes datagrams at no address"};
-  const IpAddress to = address->unmapped();
+  IpAddress to = address->unmapped();
+  // SOCKS carries no zone: a link-local address is one of the link by which the hop itself was reached.
+  if (!to.isV4() && to.isLinkLocal()) {
+    const auto hop = peerEndpoint(held.front().stream->socket().fd());
+    if (hop) to = IpAddress::v6(to.octets().first<16>(), hop->address.zone());
+  }
   auto fd = openDatagramSocket(source.of(to.family()).value_or(IpAddress::any(to.family())), {});
   if (!fd) return fd.error();
   const Endpoint first{to, place.port};

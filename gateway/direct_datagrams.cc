@@ -144,7 +144,7 @@ void DirectDatagrams::open(Route& route, const IpAddress& address, std::uint16_t
   makeRoom();  // a name that is learnt anew has another address each time; this route is still resolving, and stays
   route.state = Route::State::open;
   route.to = {address, port};
-  contacted_.insert(address);
+  contacted_.insert(address.withoutZone());
 }
 
 void DirectDatagrams::refuse(Route& route, Drop why, const Error& error) {
@@ -215,7 +215,7 @@ void DirectDatagrams::deliver(std::size_t count) {
 }
 
 bool DirectDatagrams::invited(const Endpoint& sender) {
-  if (contacted_.contains(sender.address)) return true;
+  if (contacted_.contains(sender.address.withoutZone())) return true;
   if (setting_.peers == DatagramPeers::contacted) return false;
   if (const auto known = strangers_.find(sender); known != strangers_.end()) return known->second;
   // However many there are, they take nothing from what the client has sent to.

@@ -99,7 +99,7 @@ class DirectDatagrams final : public DestinationSide {
   DatagramCounts& counts_;
   ClientSide* client_ = nullptr;
   std::unordered_map<std::string, Route, KeyHash, std::equal_to<>> routes_;
-  std::unordered_set<IpAddress, AddressHash> contacted_;
+  std::unordered_set<IpAddress, AddressHash> contacted_;  // without zones, which no client can tell
   // DatagramPeers::any: the rules' word on those who were not sent to, which is about a port, too.
   std::unordered_map<Endpoint, bool, EndpointHash> strangers_;
   std::size_t octetsWaiting_ = 0;

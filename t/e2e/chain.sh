@@ -58,7 +58,7 @@ via = socks5://[2001:db8:12::2]:1080 command udp
 END
 start_gateway second <<END
 [access]
-rule = permit from 2001:db8:12::/64,2001:db8:c::/64
+rule = permit from 2001:db8:12::/64,2001:db8:c::/64,fe80::12:1
 [route]
 via = socks5://203.0.113.2:1080 from 2001:db8:c::/64 to only6.example,far.example,2001:db8:d::/64 command connect,bind
 via = socks5://203.0.113.2:1080 from 2001:db8:c::/64 command udp
@@ -158,4 +158,18 @@ via = socks5://[2001:db8:12::2]:1080 socks4a://203.0.113.2:1080
 END
 case_ "what a hop can't carry is refused as such" udp.py no_command client4 7
 matches "and the log names the hop" 'command=udp .*reason="socks4a://203.0.113.2:1080: carries no UDP"' "$work/gateway.log"
+stop_gateway gateway
+
+# What interfaces make up themselves is not known here, nor usable at once.
+for each in gateway:1 second:2; do
+  on ${each%:*} ip -6 address flush dev eth3 scope link
+  add_address ${each%:*} fe80::12:${each#*:}/64 eth3
+done
+start_gateway gateway <<END
+[access]
+rule = permit from 192.0.2.0/24
+[route]
+via = socks5://[fe80::12:2%eth3]:1080
+END
+case_ "UDP through a hop at a link-local address" udp.py through client4 server4
 finish

@@ -118,6 +118,28 @@ def announced_destination(client, server):
         Association(client, announced=(names[server], at[1])).echo(at, b"hello", at)
 
 
+def link_local(client, client_link, server, server_link):
+    """The two are known by link-local addresses, of which SOCKS carries no zone."""
+    def scoped(host, address, link):
+        with on(host):
+            return f"{address}%{socket.if_nametoindex(link)}"
+
+    mine = scoped(client, "fe80::c:2", client_link)
+    gateway[client] = scoped(client, "fe80::c:1", client_link)
+    at_server = udp(server, address=scoped(server, "fe80::d:2", server_link), port=ECHO)
+    one = udp(client, address=mine)
+    socks = Socks5(client, UDP_ASSOCIATE, mine, one.getsockname()[1])
+    equal(SUCCEEDED, socks.reply)
+    relay = (gateway[client], socks.bound[1])
+    frame = bytes(3) + encode("fe80::d:2", ECHO)
+    udp(client, address=mine).sendto(frame + b"not from the port that was announced", relay)
+    one.sendto(frame + b"question", relay)
+    question, outside = at_server.recvfrom(100)
+    equal(b"question", question)
+    at_server.sendto(b"answer", outside)
+    equal(frame + b"answer", one.recv(100))
+
+
 def forged(client, server, other_address):
     """Neither another host nor another port of the client's host gets anything through."""
     server_socket = udp(server, port=ECHO)

@@ -8,6 +8,13 @@ isolate "$@"
 need_descriptors 8000
 topology
 add_address server4 198.51.100.3/32 lo
+# What interfaces make up themselves is not known here, nor usable at once.
+for each in client6:eth2:c:2 gateway:eth2:c:1 gateway:eth4:d:1 server6:eth4:d:2; do
+  IFS=: read -r host interface address <<<"$each"
+  on "$host" ip -6 address flush dev "$interface" scope link
+  add_address "$host" "fe80::$address/64" "$interface"
+done
+on gateway ip -6 route add fe80::d:2/128 dev eth4
 
 case_() { # WHAT CASE [ARG...]
   check "$1" env HOSTS="$(host_list)" "$python" "$e2e/udp.py" "${@:2}"
@@ -25,6 +32,7 @@ socks = lo:1081 owner 0
 [resolver]
 nameserver = 127.0.0.1
 [access]
+rule = permit to fe80::d:2
 rule = permit
 END
 if [ "${1:-}" = paced ]; then
@@ -40,6 +48,7 @@ done
 case_ "a client that announces its port is served from there alone" announced_port client4 server6
 counted "the datagram from elsewhere is counted" datagrams-sent=1 dropped-foreign=1
 case_ "a client that announces the destination is served" announced_destination client4 server4
+case_ "link-local addresses on both sides" link_local client6 eth2 server6 eth4
 case_ "forged sources are dropped" forged client4 server6 192.0.2.53
 counted "they are counted" sent=43 datagrams-sent=2 dropped-foreign=2
 if [ "$E2E_INSIDE" = root ]; then
