@@ -3,7 +3,7 @@
 """Run through socksify: what a program sees of its sockets while the Gateway takes its time.
 
     loops.py gateway PORT SECONDS          a SOCKS server that waits so long before each reply, and
-                                           echoes; a host* says its name first
+                                           echoes; a host* says its name first; it has no UDP
     loops.py CHECK NAME                    one of the checks below, against that server
 """
 import asyncio
@@ -35,11 +35,11 @@ def gateway(port, seconds):
         try:
             take(connection, take(connection, 2)[1])
             connection.sendall(b"\5\0")
-            kind = take(connection, 4)[3]
+            _, command, _, kind = take(connection, 4)
             name = take(connection, 4 if kind == 1 else take(connection, 1)[0])
             take(connection, 2)
             time.sleep(seconds)
-            code = refusals.get(name, 0)
+            code = 7 if command == 3 else refusals.get(name, 0)
             connection.sendall(struct.pack("!BBBBIH", 5, code, 0, 1, 0, 0))
             if b"host" in name:
                 connection.sendall(name)

@@ -8,12 +8,16 @@ isolate "$@"
 need nm readelf
 host client ipv4
 host alone ipv4
+# What the client reaches by itself, past every gateway.
+link client 192.0.2.1/24 alone 192.0.2.9/24
+service alone "$work/alone.log" "$python" "$e2e/serve.py" echo:80
+wait_listening alone 80 "the server that is reached directly"
+start_packet_watch client
 loops=$e2e/loops.py
 library=$top_builddir/socksify/.libs/libsocksify.so
 
 service client "$work/slow.log" "$python" "$loops" gateway 1080 2
 service client "$work/quick.log" "$python" "$loops" gateway 1081 0
-service client "$work/broken.log" nc -l -k 127.0.0.1 1082
 wait_listening client 1080 "the slow gateway"
 wait_listening client 1081 "the quick gateway"
 
@@ -45,30 +49,34 @@ check "64 threads, 6,400 connections, 10,000 names; forks, vforks and spawns bet
 
 # ---- fail closed --------------------------------------------------------------------------------
 
+# The client can do each of these by itself, as is shown below.
+connection='exec 3<>/dev/tcp/192.0.2.9/80'
+datagram='import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.9", 9))'
 down() { on client env SOCKS5_SERVER=127.0.0.1:9 timeout 20 "$socksify" "$@"; }
-refute "a gateway that is down" down bash -c 'exec 3<>/dev/tcp/192.0.2.9/80'
-raw_socket() { quickly "$python" -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)'; }
-refute "a raw socket" raw_socket
-uring() {
-  quickly "$python" -c '
-import ctypes, sys
-libc = ctypes.CDLL(None, use_errno=True)
-sys.exit(0 if libc.syscall(425, 8, ctypes.create_string_buffer(120)) >= 0 else 1)'
-}
-refute "io_uring" uring
-direct_datagram() {
-  quickly "$python" -c '
-import socket
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.9", 9))'
-}
-refute "a datagram when the gateway can't carry it" direct_datagram
+refute "a gateway that is down" down bash -c "$connection"
+refute "a datagram when the gateway can't carry it" quickly "$python" -c "$datagram"
 echo "gateway = 127.0.0.1:1081
 colour = blue" >"$work/bad.conf"
 refute "a broken config starts nothing" on client "$socksify" -c "$work/bad.conf" true
-preloaded() { on client env LD_PRELOAD="$library" SOCKSIFY_CONF="$work/bad.conf" bash -c 'exec 3<>/dev/tcp/192.0.2.9/80'; }
-refute "nor does the library connect with it" preloaded
 check "the config's error names file, line and key" answers "bad.conf:2: colour" \
   bash -c '! SOCKSIFY_CONF=$0 "$1" true' "$work/bad.conf" "$socksify"
+preloaded() { on client env LD_PRELOAD="$library" SOCKSIFY_CONF="$work/bad.conf" "$@"; }
+refute "nor does the library connect with it" preloaded bash -c "$connection"
+refute "or send a datagram" preloaded "$python" -c "$datagram"
+check "without socksify the datagram is sent" on client "$python" -c "$datagram"
+check "and the connection made" on client bash -c "$connection"
+matches "which is seen on the wire" "packets 192.0.2.9 6 80" "$work/client.packets.log"
+equal "after that one datagram, and nothing else of all before" "packets 192.0.2.9 17 9" \
+  "$(sed '/watching/d; / 6 80$/,$d' "$work/client.packets.log")"
+only_without() { # WHAT COMMAND [ARG...]: refused, where the kernel grants it to a program without socksify
+  if on client "${@:2}" 2>/dev/null; then refute "$1" quickly "${@:2}"; else skip "$1" "kernel grants it to nobody here"; fi
+}
+only_without "a raw socket" \
+  "$python" -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)'
+only_without "io_uring" "$python" -c '
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+sys.exit(0 if libc.syscall(425, 8, ctypes.create_string_buffer(120)) >= 0 else 1)'
 
 # ---- the script ---------------------------------------------------------------------------------
 
