@@ -80,7 +80,6 @@ matches "by BIND, inside TLS" "user=alice auth=userpass tls=TLSv1.3 command=bind
 echo "ca = $pki/ca.pem" >"$conf"
 through tls://gw.example:1081 -v "$BASH" -c 'echo a datagram | nc -u -w 1 198.51.100.2 7' >"$work/bare.txt"
 matches "TLS protects no datagrams: they are refused" "TLS does not protect datagrams" "$work/bare.txt"
-refute "before the Gateway hears of them" grep -q command=udp "$log"
 
 refuse() { # WHAT GATEWAY REASON
   local said
@@ -99,7 +98,9 @@ through tls://gw.example:1081 --doctor only6.example:80 >"$work/well.txt"
 matches "who is let in" "ok     authentication: user alice is good" "$work/well.txt"
 matches "and that all is well" "ok .*connection to only6.example:80" "$work/well.txt"
 echo "ca = $work/none.pem" >"$conf"
-refute "a file that is not there: nothing is started" fetch tls://gw.example:1081
+through tls://gw.example:1081 touch "$work/started" >/dev/null
+equal "a file that is not there: socksify fails" 125 $?
+refute "and nothing is started" [ -e "$work/started" ]
 echo "ca = $pki/ca.pem" >"$conf"
 
 # ---- who may use it ------------------------------------------------------------------------------
@@ -127,13 +128,16 @@ printf '%s\n' "ca = $pki/ca.pem" "certificate = $pki/alice.pem" "key = $pki/alic
 equal "and one that has it" "$hello" "$(fetch tls://gw.example:1081)"
 sed -i "s|$pki/gateway|$pki/expired|" "$work/gateway.conf"
 reloads=$(grep -c "event=reloaded" "$log")
+reloaded_again() { [ "$(grep -c "event=reloaded" "$log")" -gt "$reloads" ]; }
 kill -HUP "${gateway_pid[gateway]}"
-wait_until 5 [ "$(grep -c "event=reloaded" "$log")" -gt "$reloads" ]
+check "the Gateway takes another one" wait_until 5 reloaded_again
 refuse "an expired certificate" tls://gw.example:1081 "expired"
 
 # ---- what --doctor says of authentication ----------------------------------------------------------
 
 stop_gateway gateway
+# An association is told of when it has ended, and by now all have.
+refute "of datagrams the Gateway has not heard" grep -q command=udp "$log"
 start_gateway gateway <<END
 [auth]
 method = none from 127.0.0.0/8
