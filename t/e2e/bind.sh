@@ -20,8 +20,6 @@ rule = permit
 [external]
 address = 198.51.100.1
 address = 2001:db8:d::1
-[timeout]
-bind = 2
 END
 
 for client in client4 client6; do
@@ -40,11 +38,16 @@ case_ "a peer that the rules deny is not waited for" denied client4 203.0.113.7
 case_ "the gateway's own addresses are no peers" denied client4 198.51.100.1
 case_ "a name that does not exist" unknown_name client4
 case_ "a client that leaves takes its port with it" leaves client4 server6
-case_ "nobody comes: the second reply says so" nobody client4 server6 2
 case_ "SOCKS4" socks4 client4 server4 address
 case_ "SOCKS4A, an IPv6 peer by name" socks4 client4 server6 name
-case_ "SOCKS4: nobody comes" socks4_nobody client4 server4
+case_ "SOCKS4: a user id that the rules deny" socks4_denied client4 server4 mallory
+matches "the log knows whom" 'user=socks4:mallory command=bind .*result=denied' "$work/gateway.log"
 matches "the log knows the peer" 'command=bind to="?only6.example:21"? address="?\[2001:db8:d::2\]:[0-9]+"? .*result=ok sent=15 received=13' "$work/gateway.log"
+stop_gateway gateway
+
+launch_gateway gateway --timeout.bind=1
+case_ "nobody comes: the second reply says so" nobody client4 server6 1
+case_ "SOCKS4: nobody comes" socks4_nobody client4 server4
 matches "the log knows that nobody came" 'command=bind .*result=timed-out' "$work/gateway.log"
 stop_gateway gateway
 

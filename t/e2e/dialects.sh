@@ -8,6 +8,8 @@ topology
 start_services server4
 start_services server6
 
+# A name that the rules deny, and another one of the same host.
+echo "203.0.113.7 secret.example open.example" >>"$work/gateway.hosts"
 start_gateway gateway <<END
 socks = 0.0.0.0:1084 version 4
 socks = 0.0.0.0:1085 version 5
@@ -59,12 +61,14 @@ if have "tor-resolve" tor-resolve; then
   resolves "an IPv4 address" 198.51.100.2 -5 only4.example
   resolves "an IPv6 address" 2001:db8:d::2 -5 only6.example
   resolves "a name with both" 198.51.100.2 -5 both.example
+  resolves "a name of the gateway's own hosts file" 203.0.113.7 -5 open.example
   resolves "the name of an address" only4.example -x 198.51.100.2
   resolves "by SOCKS4A" 198.51.100.2 -4 only4.example
   refute "tor-resolve: by SOCKS4A, which has no room for an IPv6 address" on client4 tor-resolve -4 only6.example 192.0.2.1:1080
   refute "tor-resolve: a name that does not exist" on client4 tor-resolve -5 nowhere.example 192.0.2.1:1080
   refute "tor-resolve: an address without a name" on client4 tor-resolve -x 203.0.113.9 192.0.2.1:1080
   refute "tor-resolve: a name that the rules deny" on client4 tor-resolve -5 secret.example 192.0.2.1:1080
+  matches "the log says so" 'command=resolve to=secret.example:0 .*result=denied' "$log"
   matches "the log tells the answer" 'command=resolve to=only6.example:0 address=\[2001:db8:d::2\]:0 .*result=ok' "$log"
   matches "the log tells that there is none" 'command=resolve to=nowhere.example:0 .*result=no-such-name' "$log"
 fi
