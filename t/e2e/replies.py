@@ -45,9 +45,24 @@ def code_for(host, port, command=socks5.CONNECT):
         return error
 
 
-def ends(octets):
-    """What the Gateway says to these first octets until it closes; None when it does not close in time."""
+def logged(*words):
+    """The log's lines that have all of these words, as soon as there is one."""
+    deadline = time.monotonic() + 5
+    while True:
+        with open(log, encoding="ascii") as file:
+            lines = [line for line in file if all(word in line for word in words)]
+        if lines or time.monotonic() > deadline:
+            return lines
+        time.sleep(0.05)
+
+
+def ends(octets, sources=None):
+    """What the Gateway says to these first octets until it closes; None when it does not close in time.  The client's
+    endpoint, as the log has it, goes to `sources`."""
     with socks5.dial(gateway, timeout=8) as conversation:
+        if sources is not None:
+            host, port = conversation.getsockname()[:2]
+            sources.append(f" client=[{host}]:{port} " if ":" in host else f" client={host}:{port} ")
         conversation.sendall(octets)
         with contextlib.suppress(ConnectionResetError):
             try:
@@ -101,8 +116,12 @@ def unknown():
     equal("unknown address type", 8, answer_to(b"\5\1\0\x05" + bytes(6))[0])
     equal("no acceptable method", b"\5\xff", ends(b"\5\1\x80"))
     for octets in (b"GET / HTTP/1.0\r\n\r\n", b"\5\0", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
-        seen = ends(octets)
+        sources = []
+        seen = ends(octets, sources)
         result(f"{octets[:8]!r} ends the conversation", seen is not None, seen)
+        # Which the negotiate timeout would end as well.
+        lines = logged(sources[0], " result=")
+        result("at once, and not by a timeout", len(lines) == 1 and " result=timed-out " not in lines[0], lines)
 
 
 def pipelined():
@@ -149,12 +168,16 @@ def slow_clients():
 def log_lines():
     """One line per relay at its end, and no line can be forged by a name."""
     answer_to(request(b"x\nresult=ok\xff\"", 80))
-    time.sleep(0.5)
+    address = gateway.rpartition(":")[0]
+    source = " client=[2001:db8:c::2]:" if address.startswith("[") else " client=192.0.2.2:"
+    lines = logged(source, r' to="x\u000aresult=ok\u00ff\":80" ')
+    result("a name's octets are escaped in the log", len(lines) == 1, lines)
     with open(log, encoding="ascii") as file:
-        lines = [line for line in file if "command=connect" in line]
-    result("no name forges a line", not any(line.startswith("result=ok") for line in lines), lines)
+        strays = [line for line in file if not line.startswith("time=")]
+    result("no name forges a line", not strays, strays)
+    lines = logged("command=connect", "only6.example:7")
     for field in ("relay=", "client=", "to=", "address=", "result=", "sent=", "received=", "seconds="):
-        result(f"the log line has {field}", any(field in line and "only6.example:7" in line for line in lines), lines[-1:])
+        result(f"the log line has {field}", all(" " + field in line for line in lines) and lines, lines[-1:])
 
 
 for cases in (failures, literals_as_names, bound_address, unknown, pipelined, slow_clients, log_lines):
