@@ -26,10 +26,12 @@ class Back {
   Back(const AuthConfig& config, const Log& log) : config_(config), log_(log) { reload(); }
 
   LoginVerdict judge(const LoginRequest& login) {
-    if (!config_.passwordFile.empty() && FileStamp::of(config_.passwordFile) != stamp_) reload();
-    const bool ofFile = !config_.passwordFile.empty() && (config_.pam.empty() || file_.contains(login.user));
-    if (!ofFile) return checkWithPam(config_.pam, login);
-    if (!readable_) return LoginVerdict::unavailable;
+    if (config_.passwordFile.empty()) return checkWithPam(config_.pam, login);
+    // What keeps a file from being read may go away without leaving a mark on it: its mode, a shortage.
+    if (!unreadable_.empty() || FileStamp::of(config_.passwordFile) != stamp_) reload();
+    // Nobody knows who is in it then, and is none of PAM's.
+    if (!unreadable_.empty()) return LoginVerdict::unavailable;
+    if (!config_.pam.empty() && !file_.contains(login.user)) return checkWithPam(config_.pam, login);
     return file_.verify(login.user, login.password) ? LoginVerdict::accepted : LoginVerdict::rejected;
   }
 
@@ -38,11 +40,10 @@ class Back {
     if (config_.passwordFile.empty()) return;
     stamp_ = FileStamp::of(config_.passwordFile);
     auto loaded = PasswordFile::load(config_.passwordFile);
-    readable_ = loaded.has_value();
+    const std::string before = std::exchange(unreadable_, loaded ? "" : loaded.error().detail);
     if (!loaded) {
-      log_.line(LogLevel::error)
-          .field("event", "password file cannot be read")
-          .field("reason", loaded.error().detail);
+      if (unreadable_ == before) return;
+      log_.line(LogLevel::error).field("event", "password file cannot be read").field("reason", unreadable_);
       return;
     }
     file_ = *std::move(loaded);
@@ -55,7 +56,7 @@ class Back {
   const Log& log_;
   PasswordFile file_;
   FileStamp stamp_;
-  bool readable_ = false;
+  std::string unreadable_;  // why the file can't be read; empty: it can
 };
 
 [[noreturn]] void runChecker(int channel, const AuthConfig& config, const Log& log) {
@@ -83,11 +84,7 @@ Task<LoginVerdict> Checker::check(const LoginRequest& login) {
     channel_.reset();  // by which it ends
     notBefore_ = {};
   }
-  if (channel_ == nullptr && !spawn()) co_return LoginVerdict::unavailable;
-  if (!sendQuestion(channel_->fd(), 0, login)) {
-    end("its channel is broken");
-    co_return LoginVerdict::unavailable;
-  }
+  if (!ask(login)) co_return LoginVerdict::unavailable;
   const Deadline deadline = in(longestCheck);
   for (;;) {
     const auto answer = receiveAnswer(channel_->fd());
@@ -102,6 +99,16 @@ Task<LoginVerdict> Checker::check(const LoginRequest& login) {
       co_return LoginVerdict::unavailable;
     }
   }
+}
+
+// A process that has died since its last login is no reason to refuse this one.
+bool Checker::ask(const LoginRequest& login) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (channel_ == nullptr && !spawn()) return false;
+    if (sendQuestion(channel_->fd(), 0, login)) return true;
+    end("its channel is broken");
+  }
+  return false;
 }
 
 bool Checker::spawn() {

@@ -34,6 +34,7 @@ class Checker {
   bool busy = false;  ///< the helper's own note
 
  private:
+  bool ask(const LoginRequest& login);
   bool spawn();
   void end(const char* why);
 

@@ -27,6 +27,15 @@ Result<void> setCapabilities(std::uint64_t mask) {
   return {};
 }
 
+std::uint64_t permittedCapabilities() noexcept {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> data{};
+  if (syscall(SYS_capget, &header, data.data()) != 0) return 0;
+  std::uint64_t mask = 0;
+  for (std::size_t i = 0; i < data.size(); ++i) mask |= std::uint64_t{data[i].permitted} << (32 * i);
+  return mask;
+}
+
 }  // namespace
 
 void hideMemory() noexcept {
@@ -44,7 +53,8 @@ Result<void> keepOnlyCapabilities(std::initializer_list<unsigned> kept) {
   for (unsigned capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
     prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   }
-  return geteuid() == 0 ? setCapabilities(mask) : setCapabilities(0);
+  // Root of a container may have less than all.
+  return setCapabilities(geteuid() == 0 ? mask & permittedCapabilities() : 0);
 }
 
 Result<void> dropPrivileges(const std::optional<SystemUser>& user) {
