@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gateway/pool: what it makes of what its workers say.
+// gateway/pool: what it makes of what its workers say, of those that die young, and of forks that fail.
 #include "gateway/pool.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -8,10 +8,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <thread>
 #include <vector>
 
 namespace crossgate {
 namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(PoolTest);
@@ -104,7 +112,128 @@ class PoolTest : public CppUnit::TestFixture {
   }
 };
 
+class PoolForksTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(PoolForksTest);
+  CPPUNIT_TEST(workersThatDieYoungComeBackEverSlower);
+  CPPUNIT_TEST(oneThatEndsAsItShouldMakesUpForThem);
+  CPPUNIT_TEST(aForkThatFailsIsTriedAgainAfterASecond);
+  CPPUNIT_TEST_SUITE_END();
+
+  using Clock = std::chrono::steady_clock;
+  enum class Fate { dies, ends, lives, isNotForked };
+
+  char log_[32] = "/tmp/crossgate-pool-XXXXXX";
+  std::unique_ptr<Pool> pool_;
+  Fate fate_ = Fate::dies;  // of the workers that are forked from now on
+  std::vector<Clock::time_point> forks_;
+  pid_t worker_ = 0;
+
+  pid_t forkWorker() {
+    forks_.push_back(Clock::now());
+    if (fate_ == Fate::isNotForked) {
+      errno = EAGAIN;
+      return -1;
+    }
+    worker_ = fork();
+    if (worker_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      while (fate_ == Fate::lives) pause();
+      _exit(fate_ == Fate::dies ? 1 : 0);
+    }
+    return worker_;
+  }
+
+  // When the pool has heard of the end of its worker.
+  Clock::time_point reap() {
+    int status = 0;
+    CPPUNIT_ASSERT_EQUAL(worker_, waitpid(worker_, &status, 0));
+    const auto heard = Clock::now();
+    CPPUNIT_ASSERT(pool_->reap(worker_, status));
+    return heard;
+  }
+
+  // As the master does with every event and once a second, until the next fork.
+  Clock::time_point nextFork() {
+    const std::size_t before = forks_.size();
+    const auto deadline = Clock::now() + seconds(30);
+    while (forks_.size() == before) {
+      CPPUNIT_ASSERT(Clock::now() < deadline);
+      pool_->maintain();
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return forks_.back();
+  }
+
+  // Does a worker stand at once in the place of one that has ended?
+  bool isReplacedAtOnce() {
+    reap();
+    const std::size_t before = forks_.size();
+    pool_->maintain();
+    return forks_.size() == before + 1;
+  }
+
+  bool logged(const std::string& text) const {
+    std::ostringstream all;
+    all << std::ifstream(log_).rdbuf();
+    return all.str().find(text) != std::string::npos;
+  }
+
+ public:
+  void setUp() override {
+    ::close(mkstemp(log_));
+    auto config = std::make_unique<Config>();
+    config->workers = {.start = 1, .spareMin = 1, .spareMax = 1, .max = 1, .relays = 1};
+    auto log = Log::open({log_, LogFormat::text, LogLevel::info});
+    CPPUNIT_ASSERT(log);
+    Pool::Services services{};
+    services.forkWorker = [this](auto&&...) { return forkWorker(); };
+    pool_.reset(new Pool(std::move(config), std::make_unique<Log>(*std::move(log)), std::move(services)));
+  }
+  void tearDown() override {
+    pool_->kill();
+    waitpid(worker_, nullptr, 0);
+    pool_.reset();
+    unlink(log_);
+  }
+
+  void workersThatDieYoungComeBackEverSlower() {
+    pool_->maintain();
+    CPPUNIT_ASSERT(isReplacedAtOnce());  // that may happen
+    auto heard = reap();
+    CPPUNIT_ASSERT(nextFork() - heard >= milliseconds(100));
+    CPPUNIT_ASSERT(logged("event=\"workers die young\" in_a_row=2 next_fork_in=0.100\n"));
+    heard = reap();
+    fate_ = Fate::lives;
+    CPPUNIT_ASSERT(nextFork() - heard >= milliseconds(200));
+    CPPUNIT_ASSERT(logged("event=\"workers die young\" in_a_row=3 next_fork_in=0.200\n"));
+    CPPUNIT_ASSERT(pool_->hasRoom());
+  }
+
+  void oneThatEndsAsItShouldMakesUpForThem() {
+    pool_->maintain();
+    CPPUNIT_ASSERT(isReplacedAtOnce());
+    reap();
+    fate_ = Fate::ends;
+    nextFork();
+    fate_ = Fate::dies;
+    CPPUNIT_ASSERT(isReplacedAtOnce());
+    CPPUNIT_ASSERT(isReplacedAtOnce());  // the first in a row again
+    CPPUNIT_ASSERT(!logged("in_a_row=3"));
+  }
+
+  void aForkThatFailsIsTriedAgainAfterASecond() {
+    fate_ = Fate::isNotForked;
+    const auto failed = nextFork();
+    CPPUNIT_ASSERT(logged("event=\"no new worker\" reason=\"fork: "));
+    CPPUNIT_ASSERT(!pool_->hasRoom());
+    fate_ = Fate::lives;
+    CPPUNIT_ASSERT(nextFork() - failed >= seconds(1));
+    CPPUNIT_ASSERT(pool_->hasRoom());
+  }
+};
+
 CPPUNIT_TEST_SUITE_REGISTRATION(PoolTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(PoolForksTest);
 
 }  // namespace
 }  // namespace crossgate
