@@ -91,6 +91,17 @@ enum class Answered : std::uint8_t { bySystem, byUs };
   return Answered::byUs;
 }
 
+[[gnu::noinline]] void noteOwnAnswers(const char* name, const hostent* host) noexcept {
+  if (host == nullptr) return;
+  const KeepErrno keep;
+  const Uncancelled whole;
+  for (char* const* each = host->h_addr_list; *each != nullptr; ++each) {
+    const auto* octets = reinterpret_cast<const std::uint8_t*>(*each);
+    noteOwnAnswer(name, host->h_addrtype == AF_INET ? IpAddress::v4(std::span<const std::uint8_t, 4>(octets, 4))
+                                                    : IpAddress::v6(std::span<const std::uint8_t, 16>(octets, 16)));
+  }
+}
+
 int byAddress(const void* address, socklen_t length, int family, hostent& host, char* buffer,
               std::size_t size, hostent** result, int* error) noexcept {
   const KeepErrno keep;
@@ -134,7 +145,9 @@ hostent* gethostbyname2(const char* name, int family) {
   int error = 0;
   if (byName(name, family, own.host, own.buffer.data(), own.buffer.size(), &result, &error, code) ==
       Answered::bySystem) {
-    return real().gethostbyname2(name, family);
+    result = real().gethostbyname2(name, family);
+    noteOwnAnswers(name, result);
+    return result;
   }
   h_errno = error;
   return result;
@@ -146,7 +159,8 @@ int gethostbyname2_r(const char* name, int family, hostent* host, char* buffer, 
                      int* error) {
   int code = 0;
   if (byName(name, family, *host, buffer, size, result, error, code) == Answered::bySystem) {
-    return real().gethostbyname2_r(name, family, host, buffer, size, result, error);
+    code = real().gethostbyname2_r(name, family, host, buffer, size, result, error);
+    noteOwnAnswers(name, *result);
   }
   return code;
 }

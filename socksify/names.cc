@@ -130,6 +130,17 @@ std::uint16_t numericPort(const char* service) noexcept {
   return lookup.kind != Lookup::Kind::system;
 }
 
+[[gnu::noinline]] void noteOwnAnswers(const char* node, const addrinfo& asked, const addrinfo* list) noexcept {
+  const KeepErrno keep;
+  const Uncancelled whole;
+  std::string name = node;
+  if ((asked.ai_flags & AI_IDN) != 0 && toAscii(node, name) != 0) return;
+  for (; list != nullptr; list = list->ai_next) {
+    if (const auto endpoint = Endpoint::from(list->ai_addr, list->ai_addrlen))
+      noteOwnAnswer(name.c_str(), endpoint->address);
+  }
+}
+
 [[gnu::noinline]] int nameEndpoint(const Endpoint& endpoint, const sockaddr* address, socklen_t length,
                                    char* host, socklen_t hostSize, char* service, socklen_t serviceSize,
                                    int flags) noexcept {
@@ -181,6 +192,10 @@ int fakeFor(const char* host, Family family, IpAddress& fake) noexcept {
   return 0;
 }
 
+void noteOwnAnswer(const char* host, const IpAddress& address) noexcept {
+  if (!literalOf(host)) SocksLib::get().noteOwnAnswer(canonicalName(host), address.unmapped());
+}
+
 bool systemAddress(const char* host, Family family, IpAddress& address) noexcept {
   addrinfo hints{};
   hints.ai_family = toAf(family);
@@ -188,8 +203,10 @@ bool systemAddress(const char* host, Family family, IpAddress& address) noexcept
   if (real().getaddrinfo(host, nullptr, &hints, &list) != 0) return false;
   const auto endpoint = Endpoint::from(list->ai_addr, list->ai_addrlen);
   real().freeaddrinfo(list);
-  if (endpoint) address = endpoint->address;
-  return endpoint.has_value();
+  if (!endpoint) return false;
+  address = endpoint->address;
+  noteOwnAnswer(host, address);
+  return true;
 }
 
 std::optional<std::string> nameOf(const IpAddress& address) noexcept {
@@ -217,7 +234,9 @@ int getaddrinfo(const char* node, const char* service, const addrinfo* hints, ad
       node != nullptr && std::strcmp(node, "*") != 0 && known && (asked.ai_flags & AI_NUMERICHOST) == 0;
   int code = 0;
   if (name && answerOurselves(node, service, asked, result, code)) return code;
-  return real().getaddrinfo(node, service, hints, result);
+  code = real().getaddrinfo(node, service, hints, result);
+  if (name && code == 0) noteOwnAnswers(node, asked, *result);
+  return code;
 }
 
 int getnameinfo(const sockaddr* address, socklen_t length, char* host, socklen_t hostSize, char* service,

@@ -25,6 +25,9 @@ Lookup lookUp(const char* host, int family, std::uint16_t port, bool mapped) noe
 /// The fake for a name, or the loopback address for what means this host; EAI_ code otherwise.
 int fakeFor(const char* host, Family family, IpAddress& fake) noexcept;
 
+/// An address that the C library has found for a name; connect() may be given it next.
+void noteOwnAnswer(const char* host, const IpAddress& address) noexcept;
+
 /// What the C library says of a name that is its own to answer; false if it has no such address.
 bool systemAddress(const char* host, Family family, IpAddress& address) noexcept;
 

@@ -76,6 +76,25 @@ bool SocksLib::isLocalName(const std::string& name, std::uint16_t port) const {
   return config_.isDirect(&canonical, nullptr, port);
 }
 
+void SocksLib::noteOwnAnswer(const std::string& canonicalName, const IpAddress& address) {
+  if (config_.direct.empty()) return;
+  const OwnAnswer* known = ownAnswers_.load(std::memory_order_acquire);
+  for (const OwnAnswer* one = known; one != nullptr; one = one->next) {
+    if (one->address == address && one->name == canonicalName) return;
+  }
+  auto answer = std::make_unique<OwnAnswer>(OwnAnswer{canonicalName, address, known});
+  while (!ownAnswers_.compare_exchange_weak(answer->next, answer.get(), std::memory_order_acq_rel)) continue;
+  answer.release();
+}
+
+// The pattern is asked again: it may be for some ports only.
+bool SocksLib::isOfDirectName(const Endpoint& endpoint) const {
+  for (const OwnAnswer* one = ownAnswers_.load(std::memory_order_acquire); one != nullptr; one = one->next) {
+    if (one->address == endpoint.address && config_.isDirect(&one->name, nullptr, endpoint.port)) return true;
+  }
+  return false;
+}
+
 bool isLocalhost(const std::string& name) noexcept {
   return name == "localhost" || name.ends_with(".localhost") || name == "ip6-localhost" ||
          name == "ip6-loopback";
@@ -111,7 +130,8 @@ Route SocksLib::routeTo(const Endpoint& peer, bool stream) {
   }
   // A literal of the family that the program can't hold is behind a fake, and an address all the same.
   const auto literal = name ? IpAddress::parse(*name) : fake ? std::nullopt : std::optional(plain);
-  if (config_.isDirect(literal ? nullptr : &*name, literal ? &*literal : nullptr, peer.port)) {
+  if (config_.isDirect(literal ? nullptr : &*name, literal ? &*literal : nullptr, peer.port) ||
+      (!fake && isOfDirectName({plain, peer.port}))) {
     if (fake) route.destination = Destination{*name, peer.port};
     return route;
   }

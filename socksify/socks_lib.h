@@ -51,6 +51,8 @@ class SocksLib {
   /// A name that this host answers itself: its own and localhost, where its hosts file has them, or one
   /// of a `direct` pattern.
   bool isLocalName(const std::string& name, std::uint16_t port) const;
+  /// An address that the C library has told the program for a name: one of a `direct` pattern is reached by it.
+  void noteOwnAnswer(const std::string& canonicalName, const IpAddress& address);
 
   /// The Gateway's addresses, looked up once.  Failure: its name has no address.
   Result<std::vector<Endpoint>> gatewayAddresses();
@@ -60,7 +62,14 @@ class SocksLib {
   SocksClient::Options clientOptions() const;
 
  private:
+  struct OwnAnswer {
+    std::string name;
+    IpAddress address;
+    const OwnAnswer* next;
+  };
+
   SocksLib();
+  bool isOfDirectName(const Endpoint& endpoint) const;
 
   Config config_;
   std::string trouble_;
@@ -69,6 +78,7 @@ class SocksLib {
   std::optional<SocketTable> sockets_;
   // Kept for good once known.  No lock: a fork needs no care.
   std::atomic<const std::vector<Endpoint>*> gateway_{nullptr};
+  std::atomic<const OwnAnswer*> ownAnswers_{nullptr};
 };
 
 /// localhost and what is below it: a name that never leaves the host (RFC 6761, section 6.3).
