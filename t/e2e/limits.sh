@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Ways around the rules that are none: a name that is resolved as another one, and limits of rules where a session has
-# several addresses or none yet.
+# several addresses or none yet; and how many relays a source may have.
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
 need dnsmasq
@@ -55,4 +55,25 @@ case_ "and what has ended is given back" relays client4 198.51.100.2 "0 2"
 case_ "an association counts before its first datagram" associations client4 "0 2 2"
 case_ "and as long as it lives" associations client4 "0 2"
 stop_gateway gateway
+
+# ---- relays of a source ----------------------------------------------------------------------------
+
+for each in 192.0.2.{3,4,5}/24; do add_address client4 $each eth1; done
+for each in 2001:db8:c::3/64 2001:db8:c:1::2/64; do add_address client6 $each eth2; done
+add_address gateway 2001:db8:c:1::1/64 eth2
+start_gateway gateway <<END
+socks = 0.0.0.0:1082 proxy from 192.0.2.2
+[limits]
+per-source = 2
+[access]
+rule = permit
+END
+case_ "the third relay of a source is closed, another source is served" \
+  sources client4 "0 0 closed 0" 192.0.2.3 192.0.2.3 192.0.2.3 192.0.2.4
+matches "the log says so" 'event="too many relays of one source" client=192.0.2.3:[0-9]+ limit=2 refused=1' \
+  "$work/gateway.log"
+case_ "all of a /64 is one source" \
+  sources client6 "0 0 closed 0" 2001:db8:c::2 2001:db8:c::3 2001:db8:c::3 2001:db8:c:1::2
+case_ "the relays that a load balancer brings are not its own" balanced client4 192.0.2.2 "0 0 0 0"
+case_ "the others at its listener are limited" unbalanced client4 192.0.2.5 "0 0 closed"
 finish

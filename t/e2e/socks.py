@@ -40,11 +40,13 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def tcp(host, to, timeout=5):
-    """A connection from a host to (address, port)."""
+def tcp(host, to, timeout=5, source=None):
+    """A connection from a host, from `source` where it has several addresses, to (address, port)."""
     with on(host):
         connection = socket.socket(family(to[0]), socket.SOCK_STREAM)
     connection.settimeout(timeout)
+    if source:
+        connection.bind((source, 0))
     connection.connect(to)
     return connection
 
@@ -91,11 +93,11 @@ def take(connection, count):
 
 
 class Socks5:
-    """One conversation; `reply` is the code of the last reply and `bound` its address."""
+    """One conversation; `reply` is the code of the last reply and `bound` its address.  `header` goes before it."""
 
-    def __init__(self, client, command, host, port, timeout=5, wait=True, listener=1080):
-        self.tcp = tcp(client, (gateway[client], listener), timeout)
-        self.tcp.sendall(b"\5\1\0")
+    def __init__(self, client, command, host, port, timeout=5, wait=True, listener=1080, source=None, header=b""):
+        self.tcp = tcp(client, (gateway[client], listener), timeout, source)
+        self.tcp.sendall(header + b"\5\1\0")
         assert take(self.tcp, 2) == b"\5\0"
         self.tcp.sendall(bytes([5, command, 0]) + encode(host, port))
         if wait:
