@@ -11,6 +11,7 @@
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <vector>
 
 #include "gateway/phrase.h"
 #include "gateway/privilege.h"
@@ -74,12 +75,56 @@ Result<void> useCertificate(SSL_CTX& context, const std::string& certificate, co
   return {};
 }
 
+// The parts of a list as ciphers(1) has it: HIGH, !aNULL, ECDHE+AESGCM, @STRENGTH.
+std::vector<std::string> cipherParts(std::string_view list) {
+  std::vector<std::string> parts(1);
+  for (const char c : list) {
+    const bool separates = std::string_view(":;, ").find(c) != std::string_view::npos;
+    if (separates || c == '!' || c == '@') parts.emplace_back();
+    if (!separates) parts.back() += c;
+  }
+  std::erase(parts, "");
+  return parts;
+}
+
+bool isSuite(const std::string& part) { return part.starts_with("TLS_"); }
+
+// Ciphers that OpenSSL had once, or may be built without, and what stands for them in lists that are older.
+bool isRetired(const std::string& name) {
+  constexpr std::array retired = std::to_array<std::string_view>(
+      {"RC2", "RC4", "DES", "3DES", "IDEA", "SEED", "EXP", "EXPORT", "EXPORT40", "EXPORT56", "LOW", "MEDIUM", "SSLv2",
+       "kRB5", "kDH", "kDHr", "kDHd", "aDH", "kECDH", "kECDHr", "kECDHe", "aECDH", "kGOST", "aGOST", "aGOST01", "GOST94",
+       "GOST89MAC"});
+  const std::vector<std::string> words = splitList(name, '-');
+  return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+    return std::find(retired.begin(), retired.end(), word) != retired.end();
+  });
+}
+
+// Does OpenSSL know what the part names?  In a list it passes over what it does not; alone it says no.
+bool known(SSL_CTX& scratch, const std::string& part) {
+  if (isSuite(part)) {
+    // The others have names of this kind as well, which are no good here.
+    return SSL_CTX_set_ciphersuites(&scratch, part.c_str()) == 1 &&
+           part == SSL_CIPHER_get_name(sk_SSL_CIPHER_value(SSL_CTX_get_ciphers(&scratch), 0));
+  }
+  if (part.starts_with('@')) return true;  // a command, which it refuses in a list too
+  const std::size_t start = std::min(part.find_first_not_of("!+-"), part.size());
+  const std::vector<std::string> names = splitList(part.substr(start), '+');
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    return isRetired(name) || SSL_CTX_set_cipher_list(&scratch, name.c_str()) == 1;
+  });
+}
+
 // One list for both: the suites of TLS 1.3 have names of their own kind, and a function of their own.
 Result<void> useCiphers(SSL_CTX& context, const std::string& ciphers) {
+  if (ciphers.empty()) return {};
+  const SslContextPtr scratch = newContext(TLS_server_method());
   std::string suites, older;
-  for (const std::string& name : splitList(ciphers, ':')) {
-    std::string& list = name.starts_with("TLS_") ? suites : older;
-    list += (list.empty() ? "" : ":") + name;
+  for (const std::string& part : cipherParts(ciphers)) {
+    if (!known(*scratch, part)) return Error{Failure::invalid, "tls.ciphers: '" + part + "': no such cipher"};
+    std::string& list = isSuite(part) ? suites : older;
+    list += (list.empty() ? "" : ":") + part;
   }
   ERR_clear_error();
   const bool good = (suites.empty() || SSL_CTX_set_ciphersuites(&context, suites.c_str()) == 1) &&

@@ -63,6 +63,8 @@ class TlsStreamTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(tlsInsideTls);
   CPPUNIT_TEST(anEndInOrderIsNoCut);
   CPPUNIT_TEST(aKeyOfAnotherCertificateIsRefused);
+  CPPUNIT_TEST(ciphersAreWrittenAsOpensslHasThem);
+  CPPUNIT_TEST(eachUnknownCipherIsNamed);
   CPPUNIT_TEST_SUITE_END();
 
   static constexpr long day = 24 * 3600;
@@ -191,6 +193,49 @@ class TlsStreamTest : public CppUnit::TestFixture {
     const auto loaded = TlsServer::load(config, std::make_shared<const TicketKeys>());
     CPPUNIT_ASSERT(!loaded);
     CPPUNIT_ASSERT(loaded.error().detail.starts_with(other.path()));
+  }
+  // What is wrong with it.
+  std::string ciphers(const std::string& list) {
+    TlsConfig config;
+    config.certificate = good_.path();
+    config.ciphers = list;
+    const auto loaded = TlsServer::load(config, std::make_shared<const TicketKeys>());
+    return loaded ? "" : loaded.error().detail;
+  }
+  void ciphersAreWrittenAsOpensslHasThem() {
+    for (const char* list :
+         {"ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256:ECDHE+AESGCM",
+          "HIGH:!aNULL:-kRSA:+SHA1:@STRENGTH", "HIGH, !aNULL;!eNULL MEDIUM", "HIGH!aNULL", "DEFAULT@SECLEVEL=2",
+          "ECDHE+AESGCM+aECDSA", "HIGH:3DES:!RC4:!EXPORT:!DES-CBC3-SHA:-EXP-RC4-MD5:!kRSA+3DES"}) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(list, std::string(), ciphers(list));
+    }
+  }
+  void eachUnknownCipherIsNamed() {
+    const struct {
+      const char* list;
+      const char* named;
+    } rows[] = {{"TYPO", "TYPO"},
+                {"HIGH:TYPO", "TYPO"},
+                {"HIGH,TYPO", "TYPO"},
+                {"HIGH TYPO", "TYPO"},
+                {"HIGH:!TYPO", "!TYPO"},
+                {"HIGH!TYPO", "!TYPO"},
+                {"HIGH:-TYPO", "-TYPO"},
+                {"HIGH:+TYPO", "+TYPO"},
+                {"HIGH:ECDHE+TYPO", "ECDHE+TYPO"},
+                {"HIGH:ECDHE+", "ECDHE+"},
+                {"HIGH:!", "!"},
+                {"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA255", "ECDHE-ECDSA-AES128-GCM-SHA255"},
+                {"TLS_AES_128_GCM_SHA256:TLS_AES_128_GCM_SHA255", "TLS_AES_128_GCM_SHA255"},
+                {"HIGH:!TLS_AES_128_GCM_SHA256", "!TLS_AES_128_GCM_SHA256"},
+                {"HIGH:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"}};
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.list, "tls.ciphers: '" + std::string(row.named) + "': no such cipher",
+                                   ciphers(row.list));
+    }
+    for (const char* list : {"HIGH:@STRONG", "HIGH:@SECLEVEL=9", "HIGH:!ALL", "LOW"}) {
+      CPPUNIT_ASSERT_MESSAGE(list, ciphers(list).starts_with("tls.ciphers: "));
+    }
   }
 };
 

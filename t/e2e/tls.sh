@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# TLS to the client: listeners and detection, who is let in, tickets that any worker and the next generation resume,
-# a certificate that is replaced, and a thousand relays at once.
+# TLS to the client: listeners and detection, who is let in and under which name, ciphers, tickets that any worker and
+# the next generation resume, a certificate that is replaced, and a thousand relays at once.
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
 need openssl socat curl dnsmasq ss
@@ -32,6 +32,7 @@ new_ca strangers
 new_certificate ca first /CN=gw.example subjectAltName=DNS:gw.example
 new_certificate ca second /CN=gw.example subjectAltName=DNS:gw.example
 new_certificate ca alice "/O=Example/CN=alice" subjectAltName=email:alice@example.org
+new_certificate ca host "/O=Example/CN=host" subjectAltName=DNS:host.example.org
 new_certificate strangers mallory /CN=alice
 use_certificate() { # NAME: what the configuration names is replaced, as a renewal does it
   cp "$pki/$1.pem" "$pki/gateway.pem"
@@ -178,7 +179,57 @@ equal "where it is optional, a client without one gets through" "$hello" "$(tls 
 equal "and one that has one" "$hello" "$(tls "cert=$pki/alice.both" fetch)"
 matches "under the name in its subjectAltName" "user=alice@example.org tls" "$log"
 refute "one that does not verify is still refused" tls "cert=$pki/mallory.both" fetch
+refute "so is one without such a name" tls "cert=$pki/host.both" fetch
+matches "the log says why" "result=denied reason=\"the client's certificate does not name a user\"" "$log"
+
+relaunch() { # SED-SCRIPT: with another configuration
+  sed -i "$1" "$work/gateway.conf"
+  stop_gateway gateway
+  launch_gateway gateway
+}
+relaunch 's/^user = email/user = subject/'
+equal "user = subject" "$hello" "$(tls "cert=$pki/alice.both" fetch)"
+matches "is the distinguished name" 'user="CN=alice,O=Example" tls' "$log"
+relaunch 's/^user = subject/user = dns/; s/^\[tls\]/&\nudp = yes/'
+equal "user = dns" "$hello" "$(tls "cert=$pki/host.both" fetch)"
+matches "is the host name in subjectAltName" "user=host.example.org tls" "$log"
+refute "which alice has not" tls "cert=$pki/alice.both" fetch
+equal "udp = yes: UDP ASSOCIATE inside TLS" 0 "$(tls udp)"
 
 refute "a TLS listener without a certificate is no configuration" \
   on gateway "$crossgate" --check --listen.tls=127.0.0.1:1081
+
+# ---- ciphers -------------------------------------------------------------------------------------
+
+# With a key of RSA, which the ciphers without forward secrecy need.
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=gw.example \
+  -keyout "$pki/rsa.key" -out "$pki/rsa.pem" 2>/dev/null
+stop_gateway gateway
+start_gateway gateway <<END
+tls = 0.0.0.0:1081
+[access]
+rule = permit from *
+[tls]
+certificate = $pki/rsa.pem
+key = $pki/rsa.key
+END
+speaks() { # CIPHER: of TLS 1.2
+  on client4 timeout 10 openssl s_client -connect 192.0.2.1:1081 -tls1_2 -cipher "$1" </dev/null
+}
+check "a cipher with forward secrecy that authenticates" speaks ECDHE-RSA-AES128-GCM-SHA256
+refute "by default none without forward secrecy" speaks AES128-GCM-SHA256
+refute "nor one that does not authenticate what it encrypts" speaks ECDHE-RSA-AES128-SHA
+refute "nor one that is neither" speaks AES128-SHA
+echo "ciphers = AES128-SHA:TLS_AES_128_CCM_SHA256:AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA" >>"$work/gateway.conf"
+relaunch ""
+for each in AES128-GCM-SHA256 ECDHE-RSA-AES128-SHA AES128-SHA; do check "tls.ciphers: $each" speaks $each; done
+refute "and no other" speaks ECDHE-RSA-AES128-GCM-SHA256
+check "the order is the Gateway's" \
+  answers "Cipher is AES128-SHA" speaks ECDHE-RSA-AES128-SHA:AES128-GCM-SHA256:AES128-SHA
+check "those of TLS 1.3 are in the list" answers "Cipher is TLS_AES_128_CCM_SHA256" on client4 \
+  openssl s_client -connect 192.0.2.1:1081 -ciphersuites TLS_AES_256_GCM_SHA384:TLS_AES_128_CCM_SHA256
+sed -i 's/^ciphers = .*/&:TYPO/' "$work/gateway.conf"
+"$crossgate" --check -f "$work/gateway.conf" 2>"$work/said"
+equal "--check sees a name that is none, beside good ones" 1 $?
+matches "and tells it" "tls.ciphers: 'TYPO'" "$work/said"
 finish
