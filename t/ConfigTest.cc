@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <map>
 #include <sstream>
+#include <vector>
 
 namespace crossgate {
 namespace {
@@ -15,6 +17,7 @@ class ConfigTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ConfigTest);
   CPPUNIT_TEST(everyDefaultIsGood);
   CPPUNIT_TEST(everyOptionHasWords);
+  CPPUNIT_TEST(everyOptionTakesItsValuesAndRefusesNonsense);
   CPPUNIT_TEST(theFileIsRead);
   CPPUNIT_TEST(theCommandLineWins);
   CPPUNIT_TEST(aDumpIsAFileThatSaysTheSame);
@@ -62,6 +65,110 @@ class ConfigTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_MESSAGE(option.name, !option.help.empty() && !option.argument.empty());
       CPPUNIT_ASSERT_MESSAGE(option.name, option.help.back() == '.');
       CPPUNIT_ASSERT_MESSAGE(option.name, option.repeats || option.defaults.size() < 2);
+    }
+  }
+  void everyOptionTakesItsValuesAndRefusesNonsense() {
+    struct Samples {
+      std::vector<const char*> good;
+      std::vector<const char*> bad;
+    };
+    const std::vector<const char*> yesNo{"yes", "no"}, neither{"true", "1", "YES"};
+    const std::vector<const char*> spans{"0", "604801", "-1", "1s", "1.5"};
+    // What is a name or a file is looked at by who uses it.
+    const Samples text{{"/some/where"}, {}};
+    const std::map<std::string, Samples> samples = {
+        {"user", text},
+        {"pid-file", text},
+        {"listen.socks",
+         {{"192.0.2.1:1080", "[2001:db8::1]:0", "eth0:1080", "lo:1080 version 4,5 proxy from 192.0.2.0/24 owner 0"},
+          {"192.0.2.1", "192.0.2.1:65536", "eth0:0", "[2001:db8::1]", "192.0.2.1:1080 version 6",
+           "192.0.2.1:1080 proxy", "192.0.2.1:1080 from 192.0.2.1", "192.0.2.1:1080 proxy from a.example",
+           "192.0.2.1:1080 twice"}}},
+        {"listen.tls", {{"192.0.2.1:1081", "[2001:db8::1]:1081"}, {"192.0.2.1", "192.0.2.1:x", ":1081"}}},
+        {"tls.certificate", text},
+        {"tls.key", text},
+        {"tls.client-ca", text},
+        {"tls.client-certificate", {{"optional", "required"}, {"yes"}}},
+        {"tls.user", {{"no", "subject", "common-name", "email", "dns"}, {"yes", "cn"}}},
+        {"tls.ciphers", text},
+        {"tls.minimum", {{"1.2", "1.3"}, {"1.1", "1.4", "TLSv1.2"}}},
+        {"tls.detect", {yesNo, neither}},
+        {"tls.udp", {yesNo, neither}},
+        {"workers.start", {{"1", "4096"}, {"0", "4097", "-1", "x", "1 2"}}},
+        {"workers.spare-min", {{"0", "4096"}, {"4097", "-1", "x"}}},
+        {"workers.spare-max", {{"1", "4096"}, {"0", "4097"}}},
+        {"workers.max", {{"1", "4096"}, {"0", "4097"}}},
+        {"workers.relays", {{"1", "65536"}, {"0", "65537"}}},
+        {"workers.lifetime", {{"0", "1000000000"}, {"1000000001", "99999999999999999999"}}},
+        {"workers.drain", {{"0", "604800"}, {"604801", "-1", "1s"}}},
+        {"workers.sandbox", {yesNo, neither}},
+        {"limits.per-source", {{"0", "1000000"}, {"1000001", "-1", "few"}}},
+        {"auth.method",
+         {{"none", "gssapi,userpass,none from 192.0.2.0/24 listen tls"},
+          {"password", "none,", "none from 192.0.2.0/33", "none listen udp", "none to 192.0.2.1"}}},
+        {"auth.password-file", text},
+        {"auth.pam", text},
+        {"auth.checkers", {{"1", "64"}, {"0", "65"}}},
+        {"auth.remember", {{"0", "3600"}, {"3601", "-1"}}},
+        {"auth.failures", {{"0", "1000000"}, {"1000001", "-1"}}},
+        {"auth.refuse", {{"1", "604800"}, spans}},
+        {"gssapi.keytab", text},
+        {"gssapi.protection", {{"confidentiality,integrity,selective,none", "none"}, {"privacy", "none,"}}},
+        {"gssapi.nec", {yesNo, neither}},
+        {"gssapi.user", {{"principal", "short"}, {"long"}}},
+        {"access.rule",
+         {{"permit", "deny from 192.0.2.0/24 to *.example:80 command udp user a group b auth none tls yes log"},
+          {"allow", "permit all", "permit from", "permit command ping", "permit auth password", "permit tls maybe",
+           "permit time noon", "permit sessions 0", "permit from 192.0.2.0/33"}}},
+        {"access.group", {{"staff alice", "staff alice,bob"}, {"staff", "staff alice bob", "staff alice,,bob"}}},
+        {"route.via",
+         {{"direct", "socks5://192.0.2.1:1080 http+tls://hop.example:443 | socks4a://192.0.2.2:1080 to *.example"},
+          {"nowhere", "ftp://192.0.2.1:21", "socks5://192.0.2.1", "socks5://192.0.2.1:0",
+           "direct balance evenly", "direct pipeline maybe"}}},
+        {"route.timeout", {{"1", "3600"}, {"0", "3601"}}},
+        {"route.down", {{"1", "604800"}, spans}},
+        {"route.gateways", {{"1", "31"}, {"0", "32"}}},
+        {"route.ca", text},
+        {"route.certificate", text},
+        {"route.key", text},
+        {"route.gssapi", {{"confidentiality", "integrity"}, {"none", "selective"}}},
+        {"route.udp", {yesNo, neither}},
+        {"resolver.nameserver",
+         {{"192.0.2.53", "2001:db8::53", "[2001:db8::53]:5353"}, {"dns.example", "192.0.2.53:65536", "192.0.2.256"}}},
+        {"resolver.prefer", {{"ipv6", "ipv4", "ipv4-only", "ipv6-only"}, {"ipv5", "ipv6,ipv4"}}},
+        {"external.address", {{"192.0.2.1", "2001:db8::1"}, {"eth0", "192.0.2.1:80", "192.0.2.0/24"}}},
+        {"bind.ports", {{"1-65535", "4000-4000", "4000"}, {"0-10", "10-9", "1-65536", "a-b", "10-"}}},
+        {"bind.advertise", {{"192.0.2.1", "2001:db8::1"}, {"0.0.0.0", "::", "gw.example"}}},
+        {"udp.ports", {{"1-65535", "4000"}, {"0-10", "10-9", "1-65536", "-10"}}},
+        {"udp.advertise", {{"192.0.2.1", "2001:db8::1"}, {"0.0.0.0", "::", "gw.example"}}},
+        {"udp.fragments", {{"reassemble", "drop"}, {"keep"}}},
+        {"udp.peers", {{"contacted", "any"}, {"none"}}},
+        {"timeout.negotiate", {{"1", "604800"}, spans}},
+        {"timeout.connect", {{"1", "604800"}, spans}},
+        {"timeout.bind", {{"1", "604800"}, spans}},
+        {"timeout.idle", {{"1", "604800"}, spans}},
+        {"timeout.udp", {{"1", "604800"}, spans}},
+        {"timeout.half-closed", {{"1", "604800"}, spans}},
+        {"log.to", text},
+        {"log.format", {{"text", "json"}, {"xml"}}},
+        {"log.level", {{"error", "warning", "info", "debug"}, {"notice", "INFO"}}},
+    };
+    CPPUNIT_ASSERT_EQUAL(samples.size(), optionTable().size());
+    for (const Option& option : optionTable()) {
+      CPPUNIT_ASSERT_MESSAGE(option.name, samples.contains(option.name));
+      const std::size_t dot = option.name.find('.');
+      const bool bare = dot == option.name.npos;
+      for (const char* value : samples.at(option.name).good) {
+        Config config;
+        const auto assigned = option.assign(config, {value, "here"});
+        CPPUNIT_ASSERT_MESSAGE(option.name + " = " + value + ": " + (assigned ? "" : assigned.error().detail),
+                               assigned.has_value());
+      }
+      for (const char* value : samples.at(option.name).bad) {
+        const std::string section = bare ? "" : "[" + option.name.substr(0, dot) + "]";
+        checkContains(mistakeIn(section + "\n" + option.name.substr(bare ? 0 : dot + 1) + " = " + value + "\n"),
+                      file_ + ":2: " + option.name + ": ");
+      }
     }
   }
   void theFileIsRead() {
