@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A worker that dies takes its own relays with it and nothing else; relays outlive a master that dies.
+# A worker that dies takes its own relays with it and nothing else; relays outlive a master that dies; a worker that is
+# stuck does not outlive one that is told to end.
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
 need dnsmasq ss ps
@@ -62,6 +63,13 @@ equal "while the old relays go on" 3 "$(relays client4 alive)"
 relays client4 close >/dev/null
 # shellcheck disable=SC2086
 check "the old workers end with their relays" wait_until 3 gone $workers
-stop_gateway gateway
+
+# One that does nothing any more can't hold up the end.
+master=${gateway_pid[gateway]}
+stuck=$(children "$master" | head -n 1)
+kill -STOP "$stuck"
+kill -INT "$master"
+check "SIGINT: a worker that is stuck is killed" wait_until 10 gone "$stuck"
+check "and the master ends" wait_until 5 gone "$master"
 check "nothing is left behind" wait_until 2 nothing_left
 finish
