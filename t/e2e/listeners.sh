@@ -77,6 +77,16 @@ matches "RELOADING with its time" '^RELOADING=1 MONOTONIC_USEC=[0-9]+' "$notes"
 ready_again() { sed '1,/^RELOADING/d' "$notes" | grep -q '^READY=1'; }
 check "and READY after it" wait_until 5 ready_again
 
+# An upgrade that fails.
+mv "$program" "$program.good"
+lines=$(wc -l <"$notes")
+kill -USR2 "$first"
+matches "an upgrade that fails" 'event="upgrade failed' "$log"
+since() { sed "1,${lines}d" "$notes" | grep -v -e STATUS -e WATCHDOG | cut -d ' ' -f 1 | tr '\n' ' '; }
+ready_still() { [ "$(since)" = "RELOADING=1 READY=1 " ]; }
+check "is told as a reload of the same master" wait_until 5 ready_still
+mv "$program.good" "$program"
+
 # The new master has been given the sockets there were; an address that comes before it looks at the addresses itself
 # is its business.
 mv "$program" "$program.slow"
@@ -93,13 +103,14 @@ lines=$(wc -l <"$notes")
 beats_on() { sed "1,${lines}d" "$notes" | grep -q '^WATCHDOG=1'; }
 check "whose heart beats on" wait_until 5 beats_on
 kill -TERM "$second"
-matches "STOPPING at the end" '^STOPPING=1' "$notes"
+matches "STOPPING at the end, and how long that may take: the drain and ten seconds" \
+  '^STOPPING=1 EXTEND_TIMEOUT_USEC=12000000$' "$notes"
 check "the end" wait_until 5 gone "$second"
 kill "$notes_pid"
 
 # ---- sockets handed over ------------------------------------------------------------------------------
-if command -v systemd-socket-activate >/dev/null; then
-  printf '[listen]\nsocks = 127.0.0.1:1080\n%s\n' "$rest" >"$conf"
+printf '[listen]\nsocks = 127.0.0.1:1080\n%s\n' "$rest" >"$conf"
+if have "socket activation" systemd-socket-activate; then
   become gateway systemd-socket-activate --listen=127.0.0.1:1080 "$crossgate" --foreground -f "$conf" \
     >"$work/activated.log" 2>&1 </dev/null &
   activated=$!
@@ -111,8 +122,55 @@ if command -v systemd-socket-activate >/dev/null; then
   matches "which the log names" 'event=listening address=127.0.0.1:1080' "$work/activated.log"
   kill -INT "$activated"
   check "it ends" wait_until 5 gone "$activated"
-else
-  skip "socket activation" "optional: systemd-socket-activate"
 fi
+
+# Descriptors from 3 on: a listener on each port that is named, then a UDP socket and a pipe; and what the environment
+# says of them.  The process keeps its number when it becomes the program.
+cat >"$work/hand.py" <<'END_OF_HAND'
+import os, socket, sys
+pid, count, ports, *command = sys.argv[1:]
+given = [socket.create_server(("127.0.0.1", int(port))) for port in ports.split(",")]
+given += [socket.socket(socket.AF_INET, socket.SOCK_DGRAM), os.fdopen(os.pipe()[0])]
+# Out of the way first: none may be where another goes.
+for place, fd in enumerate([os.dup2(each.fileno(), 100 + i) for i, each in enumerate(given)], 3):
+    os.dup2(fd, place)
+os.closerange(3 + len(given), 2000)
+os.environ.update(LISTEN_PID=str(os.getpid()) if pid == "own" else pid, LISTEN_FDS=count, LISTEN_FDNAMES="a:b")
+os.execv(command[0], command)
+END_OF_HAND
+hand() { # LOG LISTEN_PID LISTEN_FDS PORT[,PORT...]: starts a Gateway with them
+  become gateway "$python" "$work/hand.py" "${@:2}" "$crossgate" --foreground -f "$conf" >"$work/$1.log" 2>&1 </dev/null &
+  handed=$!
+  disown $handed
+  wait_until 5 grep -q 'event=listening address=127.0.0.1:1080' "$work/$1.log"
+}
+end_handed() {
+  kill -INT "$handed"
+  wait_until 5 gone "$handed"
+}
+strangers() { grep -c 'event="socket handed over for no listener"' "$work/$1.log"; }
+
+# As many as there can't be.
+hand many own 99999999 1081,1080
+check "sockets handed over in any order: it serves" fetch 127.0.0.1:1080
+matches "one that is not configured is in the log" 'handed over for no listener" socket=127.0.0.1:1081$' "$work/many.log"
+matches "so is a UDP socket" 'no listener" socket="descriptor 5, which is no listening TCP socket"' "$work/many.log"
+matches "and a pipe" 'no listener" socket="descriptor 6, which is no listening TCP socket"' "$work/many.log"
+equal "and nothing else" 3 "$(strangers many)"
+check "they are closed" silent 127.0.0.1:1081
+end_handed
+hand few own 1 1081,1082
+equal "no more are taken than the number says" 1 "$(strangers few)"
+matches "the listener is opened then" 'event="not among the sockets handed over" address=127.0.0.1:1080' "$work/few.log"
+end_handed
+for count in -3 words ""; do
+  hand "number$count" own "$count" 1081
+  equal "LISTEN_FDS is '$count': none is taken" 0 "$(strangers "number$count")"
+  end_handed
+done
+hand foreign 1 4 1081,1082
+equal "LISTEN_PID of another process: none is taken" 0 "$(strangers foreign)"
+check "it serves all the same" fetch 127.0.0.1:1080
+end_handed
 check "nothing is left" wait_until 5 nothing_left
 finish
