@@ -34,6 +34,8 @@ equal "with a yescrypt hash" 2 "$(grep -c '^[^:]*:\$y\$' "$passwords")"
 cat >>"$passwords" <<'END'
 sha:$6$rounds=1000$abc$L49KHVDH7dx1DLB1QCAaFWdSAxn4hZjeqUBMOeOAindyaFjDFc6TBM72TifrctYRRLVDwGLb6UKNu16iQRSDx/
 blow:$2b$04$4Pz3fvQ0O42x.P0dqnp7lOgb/AqMnunzptN1WpOYbTnTeutwzZYN6
+grace:$6$rounds=1000$abc$L49KHVDH7dx1DLB1QCAaFWdSAxn4hZjeqUBMOeOAindyaFjDFc6TBM72TifrctYRRLVDwGLb6UKNu16iQRSDx/
+heidi:$6$rounds=1000$abc$L49KHVDH7dx1DLB1QCAaFWdSAxn4hZjeqUBMOeOAindyaFjDFc6TBM72TifrctYRRLVDwGLb6UKNu16iQRSDx/
 locked:!$6$rounds=1000$abc$x
 END
 
@@ -48,6 +50,10 @@ cat >"$work/ask" <<'END'
 END
 chmod 755 "$work/ask"
 on gateway mount --bind "$work/pam.d" /etc/pam.d
+# A group of the system: of the one member it is the first group, the other is in its list.
+echo "testers:x:4242:heidi" >"$work/group"
+on gateway mount --bind "$work/group" /etc/group
+echo "grace:x:4200:4242::/nonexistent:/bin/false" >>"$work/passwd"
 
 start_gateway gateway <<END
 socks = 0.0.0.0:1082 proxy from 127.0.0.0/8
@@ -61,6 +67,7 @@ refuse = 4
 [access]
 group = staff alice,paula
 rule = permit group staff user sha,blow,$long_user
+rule = permit group testers per-user 2
 END
 log=$work/gateway.log
 
@@ -83,6 +90,9 @@ equal "PAM knows who is not in the file" "reply 0" "$(login paula 'of pam')"
 matches "and the rules know its user's group" "user=paula auth=userpass command=connect" "$log"
 equal "a hash of SHA-512, as other programs make it" "reply 0" "$(login sha right)"
 equal "and one of bcrypt" "reply 0" "$(login blow right)"
+equal "members of a group of the system, each with as many sessions as a user may have" \
+  "reply 0 reply 0 reply 2 reply 0" "$(login times=3 then=heidi grace right | tr '\n' ' ' | sed 's/ $//')"
+matches "the log says so" 'user=grace .*result=denied reason="the limit per-user of the rule at' "$log"
 
 # ---- who is not ----------------------------------------------------------------------------------
 
