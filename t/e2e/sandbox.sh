@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What a worker may do, as the kernel tells it, and what becomes of one that does more.
+# What a worker may do, as the kernel tells it, and what becomes of one that does more; and the same of the helper that
+# checks passwords beside such workers.
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
-need curl dnsmasq ps
+need curl dnsmasq ps setpriv
 [ "$E2E_INSIDE" = root ] || skip_all "kernel: only root has privileges to give up"
 topology
 start_services server4
@@ -41,6 +42,8 @@ equal "it can gain nothing by exec" 1 "$(status_of "$worker" NoNewPrivs)"
 equal "it has a seccomp filter" 2 "$(status_of "$worker" Seccomp)"
 equal "it waits for its turn when it is woken" B "$(ps -o cls= -p "$worker" | tr -d ' ')"
 matches "it leaves no core" "^Max core file size *0 *0 " "/proc/$worker/limits"
+memory=$(((1024 + 4) * 1024 * 1024))
+matches "its memory is bounded by its relays" "^Max address space *$memory *$memory " "/proc/$worker/limits"
 
 equal "3 relays opened" 3 "$(relays client4 open 3)"
 misbehave() { # WHAT PORT CALL
@@ -59,4 +62,52 @@ check "new clients are served" on client4 curl -sS -m 5 --socks5-hostname "$(cli
 relays client4 close >/dev/null
 stop_gateway gateway
 check "nothing is left behind" wait_until 3 nothing_left
+
+# ---- passwords -------------------------------------------------------------------------------------
+
+crossgate=$sound
+passwords=$work/passwd.crossgate
+set_password() { # PASSWORD: alice's, in a file that is root's alone
+  "$crossgate" passwd "$passwords" alice <<<"$1" && chmod 600 "$passwords"
+}
+login() { # PASSWORD
+  on client4 timeout 30 "$python" "$e2e/login.py" 192.0.2.1:1080 alice "$1" 2>&1
+}
+set_password first
+start_gateway gateway --user=nobody <<END
+[workers]
+start = 1
+spare-min = 1
+spare-max = 1
+sandbox = no
+[auth]
+method = userpass
+password-file = $passwords
+[access]
+rule = permit user alice
+END
+master=${gateway_pid[gateway]}
+of_user() { # UID: the children of the master that run as this user
+  local pid
+  for pid in $(children "$master"); do [ "$(status_of "$pid" Uid | cut -f 1)" != "$1" ] || echo "$pid"; done
+}
+equal "workers that may not read the password file: a login" "reply 0" "$(login first)"
+helper=$(of_user 0)
+equal "one process is root's, the helper" 1 "$(wc -w <<<"$helper")"
+for set in CapPrm CapEff; do
+  equal "all that its $set has is the right to read files" 0000000000000004 "$(status_of "$helper" $set)"
+done
+for set in CapInh CapBnd CapAmb; do equal "its $set is empty" 0000000000000000 "$(status_of "$helper" $set)"; done
+equal "it can gain nothing by exec" 1 "$(status_of "$helper" NoNewPrivs)"
+for each in $(children "$helper"); do
+  equal "who checks for it has no more" 0000000000000004 "$(status_of "$each" CapEff)"
+done
+set_password second
+equal "the helper reads the file that has changed" "reply 0" "$(login second)"
+worker=$(of_user "$(id -u nobody)" | head -n 1)
+refute "a worker's user can't" setpriv --reuid=nobody --regid=65534 --clear-groups cat "$passwords"
+equal "sandbox = no: a worker has no seccomp filter" 0 "$(status_of "$worker" Seccomp)"
+bound_of() { grep '^Max address space' "/proc/$1/limits"; }
+equal "nor a bound of its memory" "$(bound_of "$master")" "$(bound_of "$worker")"
+equal "but still no privileges" 0000000000000000 "$(status_of "$worker" CapEff)"
 finish
