@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What crossgate says about itself and about its configuration; what it does without one; and where it logs.
+# What crossgate says about itself and about its configuration; what it does without one; what `explain` tells of the
+# rules; and where it logs.
 . "$(dirname "$0")/lib.sh"
 isolate "$@"
 need curl dnsmasq ss "$python"
@@ -28,16 +29,23 @@ every_option() {
   [ $options -gt 10 ]
 }
 check "--help names every option of --dump-config" every_option
-refute "an unknown option is an error" "$crossgate" --no-such-option
-refute "so is a stray word" "$crossgate" nonsense
-refute "a config file that is not there" "$crossgate" --check -f "$work/none.conf"
+status() { # WHAT WANTED COMMAND [ARG...]: its exit status; what it said is in $work/said
+  "${@:3}" >"$work/said" 2>&1 </dev/null
+  equal "$1" "$2" $? || sed 's/^/#   /' "$work/said"
+}
+status "an unknown option: exit status 2" 2 "$crossgate" --no-such-option
+matches "and it is named" "^crossgate: command line: .*no-such-option" "$work/said"
+status "a stray word" 2 "$crossgate" nonsense
+status "an option without its value" 2 "$crossgate" --workers.max
+status "a config file that is not there: 1" 1 "$crossgate" --check -f "$work/none.conf"
 
 "$crossgate" --dump-config >"$work/defaults.conf"
 check "the dumped defaults are a config" "$crossgate" --check -f "$work/defaults.conf"
 equal "and dumped again they are the same" "$(cat "$work/defaults.conf")" "$("$crossgate" --dump-config -f "$work/defaults.conf")"
 equal "the command line wins over the file" "max = 7" \
   "$("$crossgate" --dump-config -f "$work/defaults.conf" --workers.max=7 --workers.start=7 | grep '^max ')"
-refute "a bad value on the command line" "$crossgate" --check --workers.max=many
+status "a bad value on the command line: 1" 1 "$crossgate" --check --workers.max=many
+matches "with its place and key" "^crossgate: command line: workers.max: 'many'" "$work/said"
 
 # ---- mistakes are told with file, line and key ---------------------------------------------------
 mistake() { # WHAT PATTERN, and the file on standard input
@@ -143,6 +151,44 @@ END
   stop_gateway gateway
 done
 
+# ---- explain --------------------------------------------------------------------------------------
+cat >"$conf" <<END
+[auth]
+method = none,userpass
+password-file = $work/none
+[access]
+rule = deny to 198.51.100.2
+rule = permit to *.example from 192.0.2.0/24
+rule = permit to [2001:db8:d::/64] user alice
+END
+explains() { # WHAT STATUS LINE[|LINE...] ARG...: it tells these lines, among others
+  local lines line
+  IFS='|' read -ra lines <<<"$3"
+  status "explain: $1" "$2" on gateway "$crossgate" -f "$conf" explain "${@:4}"
+  for line in "${lines[@]}"; do
+    check "  $line" grep -qxF "$line" "$work/said"
+  done
+}
+denied_4="address 198.51.100.2: denied: denied by the rule at $conf:5"
+explains "denied by a rule" 1 "$denied_4" --to 198.51.100.2:80
+explains "permitted by none" 1 "method: none userpass ($conf:2)|address 2001:db8:d::2: denied: no rule permits it" \
+  --to "[2001:db8:d::2]:80"
+explains "permitted with --user" 0 \
+  "address 2001:db8:d::2: permitted by the rule at $conf:7|  source: chosen by the system" \
+  --to "[2001:db8:d::2]:80" --user alice
+explains "but not by that method" 1 "method: gssapi is not among them" \
+  --to "[2001:db8:d::2]:80" --user alice --auth gssapi
+explains "a name by its addresses, of which one is enough" 0 \
+  "address 2001:db8:d::2: permitted by the rule at $conf:6|$denied_4" --to both.example:80 --from 192.0.2.2
+explains "a name whose only address is denied" 1 "$denied_4" --to only4.example:80 --from 192.0.2.2
+explains "a name from elsewhere" 1 "" --to only6.example:80 --from 192.0.3.2
+explains "nothing without a destination" 2 "crossgate explain: --to HOST:PORT is missing" --from 192.0.2.2
+explains "nor with one that is none" 2 "" --to nonsense
+explains "nor with an unknown option" 2 "" --to only4.example:80 --colour blue
+explains "nor a command that is none" 2 "crossgate explain: --command: none of connect, bind, udp, resolve" \
+  --to only4.example:80 --command ping
+explains "its help" 0 "" --help
+
 # ---- logs -----------------------------------------------------------------------------------------
 start_gateway gateway --log.to="$work/relays.json" --log.format=json <<END
 [access]
@@ -166,4 +212,46 @@ END
 }
 equal "log.level = info logs a relay" 1 "$(relays_logged info)"
 equal "log.level = error logs none" 0 "$(relays_logged error)"
+
+start_gateway gateway <<END
+[access]
+rule = deny to 198.51.100.2:81 log
+rule = permit to 198.51.100.2:80 log
+rule = permit to only6.example
+END
+for each in 198.51.100.2:81 198.51.100.2 only6.example; do
+  on client4 curl -sS -m 10 --socks5-hostname "$(client_gateway client4)" "http://$each/" >/dev/null 2>&1
+done
+decided() { # WHAT EVENT LINE
+  matches "$1" "event=$2 relay=\S+ client=192.0.2.2:[0-9]+ user=\"\" command=connect to=198.51.100.2 rule=.*conf:$3$" \
+    "$work/gateway.log"
+}
+decided "rules with \`log\` tell what they deny" denied 5
+decided "and what they permit" permitted 6
+matches "of others there is the relay's line" "to=only6.example:80 .*result=ok" "$work/gateway.log"
+equal "and no more" 2 "$(grep -cE "event=(permitted|denied)" "$work/gateway.log")"
+stop_gateway gateway
+
+# A /dev of the gateway's own, where a system log listens.
+mkdir "$work/dev"
+for each in null zero random urandom; do
+  touch "$work/dev/$each"
+  mount --bind "/dev/$each" "$work/dev/$each"
+done
+on gateway mount --rbind "$work/dev" /dev || bail "no /dev of the gateway's own"
+service gateway "$work/syslog.log" "$python" -c 'import os, socket
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.bind("/dev/log")
+while line := log.recv(8192):
+    os.write(1, line + b"\n")'
+wait_until 5 [ -S "$work/dev/log" ] || bail "no system log"
+start_gateway gateway --log.to=syslog <<END
+[access]
+rule = permit from *
+END
+on client4 curl -sS --socks5-hostname "$(client_gateway client4)" http://only6.example/ >/dev/null
+matches "log.to = syslog: warnings with their priority" \
+  "^<28>crossgate\[${gateway_pid[gateway]}\]: level=warning event=\"workers run as root\"" "$work/syslog.log"
+matches "and a relay's line, without a time of its own" \
+  '^<30>crossgate\[[0-9]+\]: level=info relay=.* command=connect to=only6.example:80 .*result=ok' "$work/syslog.log"
 finish
