@@ -36,6 +36,15 @@ def by_name(client, peer_host):
     meet(Socks5(client, BIND, names[peer_host], 21), peer_host)
 
 
+def seen_as(client, peer_host, address):
+    """The peer is to come to this address, and does."""
+    bind = Socks5(client, BIND, addresses[peer_host], 0)
+    equal((SUCCEEDED, address), (bind.reply, bind.bound[0]))
+    peer = tcp(peer_host, bind.bound)
+    equal(SUCCEEDED, bind.receive_reply())
+    talk(bind.tcp, peer)
+
+
 def early_data(client, peer_host):
     """What the peer says at once, and what the client says before the peer is there, both arrive."""
     bind = Socks5(client, BIND, addresses[peer_host], 0)

@@ -99,6 +99,17 @@ def through(client, server):
             one.echo((names[server], at[1]), payload(size), at)
 
 
+def seen_as(client, server, address):
+    """The server sees this address, and what it sends there comes back."""
+    one, there = Association(client), udp(server)
+    at = there.getsockname()[:2]
+    one.send(at, b"hello")
+    datagram, sender = there.recvfrom(100)
+    equal((b"hello", address), (datagram, sender[0]))
+    there.sendto(b"hello yourself", sender)
+    equal((at, b"hello yourself"), one.receive())
+
+
 def announced_port(client, server):
     """A client that tells its own address and port gets only that port served."""
     with echo_server(server) as at:
