@@ -58,6 +58,7 @@ service server4 "$work/haproxy.log" haproxy -db -f "$work/haproxy.conf"
 start_gateway server4 <<END
 tls = 198.51.100.2:1084
 [tls]
+udp = yes
 certificate = $pki/certificate.pem
 key = $pki/key.pem
 [auth]
@@ -186,4 +187,21 @@ check "explain tells the route and its line" answers \
   "$crossgate" -f "$work/gateway.conf" explain --to spare.example:80
 check "and that there is none" answers "route: direct: no line of route.via concerns it" \
   "$crossgate" -f "$work/gateway.conf" explain --to 192.0.2.77:80
+stop_gateway gateway
+
+start_gateway gateway <<END
+[access]
+rule = permit
+[route]
+via = socks5+tls://bob:hop%20secret@198.51.100.2:1084 command udp
+ca = $pki/certificate.pem
+END
+told "UDP does not go through a hop by TLS" 0.0.0.0 7 0 10 UDP_ASSOCIATE
+matches "the log says why" 'command=udp .*reason="socks5\+tls://198.51.100.2:1084: TLS does not protect datagrams' \
+  "$work/gateway.log"
+stop_gateway gateway
+echo "udp = yes" >>"$work/gateway.conf"
+launch_gateway gateway
+check "it does where both ends want it" \
+  env HOSTS="$(host_list)" "$python" "$e2e/udp.py" seen_as client4 server4 198.51.100.2
 finish
