@@ -120,4 +120,32 @@ equal "all of them carry" 4 "$(relays client4 alive)"
 relays client4 close >/dev/null
 check "when they have ended it goes" wait_until 3 gone "$first"
 equal "and its successor serves" 1 "$(relays client4 open 1)"
+relays client4 close >/dev/null
+stop_gateway gateway
+
+# ---- a process for each relay --------------------------------------------------------------------
+start_gateway gateway <<END
+[workers]
+start = 2
+spare-min = 1
+spare-max = 2
+max = 2
+relays = 1
+[access]
+rule = permit from *
+END
+waiting_are() { # NUMBER: clients that the kernel keeps until they are accepted
+  [ "$(on gateway ss -H -n -l -t 'sport = :1080' | awk '{ sum += $2 } END { print sum }')" = "$1" ]
+}
+equal "relays = 1: 2 relays opened" 2 "$(relays client4 open 2)"
+equal "each has a worker of its own" 2 "$(busy_workers gateway | wc -l)"
+echo "open 1" >&"${relays_in[client6]}"
+check "the third client waits in the backlog" wait_until 3 waiting_are 1
+equal "while the two go on" 2 "$(relays client4 alive)"
+check "for as long as they do" waiting_are 1
+equal "one of them ends" 1 "$(relays client4 end)"
+read -r -t 30 answer <&"${relays_out[client6]}"
+equal "and the third is served" 1 "$answer"
+equal "by a worker of its own" 2 "$(busy_workers gateway | wc -l)"
+equal "both carry" "1 1" "$(relays client4 alive) $(relays client6 alive)"
 finish

@@ -8,6 +8,7 @@ Reads one order per line from standard input and answers each with one line:
 
   open N      opens N more relays                   -> how many it now holds, or why it could not
   silent N    opens N connections to the Gateway that say nothing -> how many the kernel let it open
+  end         closes the first of them                   -> how many it still holds
   alive       sends one octet through every relay and waits for it to come back -> how many did
   close       closes all relays and connections     -> 0
   time N      N times: a new relay, one octet there and back, and the end -> the median, in milliseconds
@@ -49,6 +50,9 @@ def main(gateway, host, port):
                 for _ in range(count):
                     silent.append(socks5.dial(gateway))
                 answer = len(silent)
+            elif order == "end":
+                held.pop(0).close()
+                answer = len(held)
             elif order == "alive":
                 answer = sum(echoes(relay) for relay in held)
             elif order == "close":
