@@ -7,7 +7,9 @@
                                  asks for HOST:80; CODE is the reply wanted, within LOW to HIGH seconds
 """
 import contextlib
+import socket
 import socketserver
+import struct
 import sys
 import threading
 import time
@@ -33,8 +35,34 @@ def says(*octets):
     return say
 
 
-WAYS = {2002: hang, 2003: garbage, 2004: says(), 2005: says(5), 2006: says(5, 0), 2007: says(5, 0, 5, 0, 0, 1, 192),
-        2008: says(5, 255), 2009: says(5, 0, 5, 5, 0, 1, 0, 0, 0, 0, 0, 0)}
+def stalls(*octets):
+    """Says so much and no more, but does not close."""
+    def say(peer):
+        peer.recv(1000)
+        peer.sendall(bytes(octets))
+        time.sleep(20)
+    return say
+
+
+def breaks(*octets):
+    """Says so much and resets."""
+    def say(peer):
+        peer.recv(1000)
+        peer.sendall(bytes(octets))
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+    return say
+
+
+REPLY = (5, 0, 5, 0, 0)
+SOMEWHERE = (1, 0, 0, 0, 0, 0, 0)  # an address
+WAYS = {
+    2002: hang, 2003: garbage, 2004: says(), 2005: says(5), 2006: says(5, 0), 2007: says(*REPLY, 1, 192), 2008: says(5, 255),
+    2009: says(5, 0, 5, 5, 0, *SOMEWHERE), 2011: says(5, 2), 2012: says(5, 0, 4, 0, 0, *SOMEWHERE),
+    2013: says(*REPLY, 9, *SOMEWHERE), 2014: breaks(*REPLY, 1, 192), 2015: says(5, 0, 5, 2),
+    2016: says(0, 0x5a, 0), 2017: says(0, 0x5b, *SOMEWHERE), 2018: says(5, 0x5a, *SOMEWHERE),
+    2021: stalls(*b"HTTP/1.1 200 OK\r\nVia: ", *b"a" * 20000), 2022: says(*b"HTTP/1.1 200 OK\r\nVia:"),
+    2023: says(*b"HTTP/1.1 2x0 OK\r\n\r\n"), 2024: stalls(*b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)}
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -106,6 +106,18 @@ via = socks5://198.51.100.2:2006 to no-reply.example
 via = socks5://198.51.100.2:2007 to half-a-reply.example
 via = socks5://198.51.100.2:2008 to no-method.example
 via = socks5://198.51.100.2:2009 to refused.example
+via = socks5://198.51.100.2:2011 to another-method.example
+via = socks5://198.51.100.2:2012 to another-version.example
+via = socks5://198.51.100.2:2013 to no-address.example
+via = socks5://198.51.100.2:2014 to breaks.example
+via = socks5://198.51.100.2:2015 to half-a-refusal.example
+via = socks4a://198.51.100.2:2016 to half-of-4.example
+via = socks4a://198.51.100.2:2017 to refused-by-4.example
+via = socks4a://198.51.100.2:2018 to garbage-of-4.example
+via = http://198.51.100.2:2021 to http-endless.example
+via = http://198.51.100.2:2022 to http-half.example
+via = http://198.51.100.2:2023 to http-no-status.example
+via = http://198.51.100.2:2024 to http-continues.example
 via = socks5://198.51.100.2:2010 | socks5://198.51.100.2:1082 to spare.example pipeline no
 timeout = 1
 ca = $pki/certificate.pem
@@ -161,6 +173,24 @@ told "what a hop tells is passed on" refused.example 5 0 10
 told "a refusal of HAProxy's" http-denied.example 2 0 10
 told "a wrong password by HTTP" http-wrong.example 2 0 10
 told "a hop that answers in anything but HTTP" http-garbage.example 1 0 10
+
+# The same, and what the log says of it.
+failed() { # WHAT NAME CODE REASON
+  told "$1" "$2" "$3" 0 10
+  matches "$1: the log says so" "to=$2:80 .*reason=\".*$4" "$work/gateway.log"
+}
+failed "a hop that chooses a method that it was not offered" another-method.example 1 "a method that was not offered"
+failed "a hop whose reply is of another version" another-version.example 1 "reply: version 0x04 where 0x05 is due"
+failed "a hop whose reply has an address of no known type" no-address.example 8 "address type 0x09"
+failed "a hop that resets in the middle of its reply" breaks.example 1 "Connection reset by peer"
+failed "half a reply that tells a refusal" half-a-refusal.example 2 "in the middle of a reply that tells a failure"
+failed "a SOCKS4 hop that closes in the middle of its reply" half-of-4.example 1 "the server closed before its reply"
+failed "a SOCKS4 hop that refuses" refused-by-4.example 1 "told by socks4a://198.51.100.2:2017"
+failed "a SOCKS4 hop that answers as one of SOCKS5" garbage-of-4.example 1 "SOCKS4 reply: neither version 0 nor 4"
+failed "an HTTP hop whose response has no end" http-endless.example 1 "the head of the proxy's response is too long"
+failed "one that closes in the middle of it" http-half.example 1 "the proxy closed before its response"
+failed "one whose response has no status" http-no-status.example 1 "the proxy's response has no status"
+failed "one that says to continue, again and again" http-continues.example 1 "the head of the proxy's response is too long"
 told "BIND does not go by HTTP" http.example 7 0 10 BIND
 matches "the log names the hop" 'command=bind .*result=unsupported-command.*"http://198.51.100.2:1085: HTTP has no other' "$work/gateway.log"
 matches "the log names the hop that failed" 'event="hop down" hop=socks5://198.51.100.2:2001 ' "$work/gateway.log"
