@@ -15,6 +15,8 @@ Each service listens on both families and writes one line per connection to stan
   reset   reads a little and breaks off with a reset
   telnet  greets, answers one line, and ends
   dns     the leak detector: UDP and TCP; writes down each name it is asked for and answers "refused"
+  sick    the same, but it answers "server failure"
+  mute    the same, but it never answers
   packets no server: writes down "packets DESTINATION PROTOCOL PORT" for every packet that leaves this host for any
           port but the given one (loopback, and neighbour discovery, do not count)
 """
@@ -210,26 +212,39 @@ def question(packet):
     return ".".join(labels)
 
 
-def refusal(packet):
-    return packet[:2] + struct.pack(">H", 0x8005) + packet[4:6] + bytes(6) + packet[12:]
+class Dns:
+    name = "dns"
+    status = 5  # refused
+
+    def answer(self, packet):
+        log(self.name, self.client_address, question(packet))
+        return packet[:2] + struct.pack(">H", 0x8000 | self.status) + packet[4:6] + bytes(6) + packet[12:]
 
 
-class DnsUdp(socketserver.BaseRequestHandler):
+class DnsUdp(Dns, socketserver.BaseRequestHandler):
     def handle(self):
         packet, reply = self.request
-        log("dns", self.client_address, question(packet))
-        reply.sendto(refusal(packet), self.client_address)
+        reply.sendto(self.answer(packet), self.client_address)
 
 
-class DnsTcp(Stream):
-    name = "dns"
-
+class DnsTcp(Dns, Stream):
     def talk(self):
         packet = self.request.makefile("rb").read(2)
         packet = self.request.recv(struct.unpack(">H", packet)[0])
-        log("dns", self.client_address, question(packet))
-        answer = refusal(packet)
+        answer = self.answer(packet)
         self.request.sendall(struct.pack(">H", len(answer)) + answer)
+
+
+class Sick(DnsUdp):
+    name = "sick"
+    status = 2
+
+
+class Mute(DnsUdp):
+    name = "mute"
+
+    def handle(self):
+        self.answer(self.request[0])
 
 
 def dual_stack(base, datagrams=False):
@@ -280,7 +295,7 @@ TCP = dual_stack(socketserver.ThreadingTCPServer)
 UDP = dual_stack(socketserver.ThreadingUDPServer)
 SERVICES = {"web": [(TCP, Web)], "echo": [(TCP, Echo)], "sink": [(TCP, Sink)], "early": [(TCP, Early)],
             "reset": [(TCP, Reset)], "telnet": [(TCP, Telnet)],
-            "dns": [(UDP, DnsUdp), (TCP, DnsTcp)]}
+            "dns": [(UDP, DnsUdp), (TCP, DnsTcp)], "sick": [(UDP, Sick)], "mute": [(UDP, Mute)]}
 
 
 def main(arguments):
