@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:/usr/sbin
 isolate "$@"
-need curl dnsmasq ss ncat haproxy
+need curl dnsmasq ss ncat haproxy flock
 topology
 start_services server4
 passwords=$work/passwd.crossgate
@@ -30,6 +30,58 @@ check "-D deletes" "$crossgate" passwd -D "$passwords" bob
 refute "and says when there is nobody to delete" "$crossgate" passwd -D "$passwords" bob
 equal "a line for each user" "alice $long_user" "$(cut -d: -f1 "$passwords" | tr '\n' ' ' | sed 's/ $//')"
 equal "with a yescrypt hash" 2 "$(grep -c '^[^:]*:\$y\$' "$passwords")"
+# On a terminal.
+cat >"$work/type.py" <<'END_OF_TYPE'
+import os, pty, sys, termios
+*command, first, second = sys.argv[1:]
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(command[0], command)
+told = b""
+def read_until(text):
+    global told
+    try:
+        while text not in told:
+            told += os.read(terminal, 1000)
+    except OSError:  # all have left the terminal
+        pass
+read_until(b"Password: ")
+echo = termios.tcgetattr(terminal)[3] & termios.ECHO
+os.write(terminal, first.encode() + b"\n")
+read_until(b"Again: ")
+os.write(terminal, second.encode() + b"\n")
+read_until(b"nothing says so")
+print(told.decode().replace("\r\n", "|"), f"echo {echo} exit code {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}")
+END_OF_TYPE
+typed() { # PASSWORD AGAIN: as on a terminal
+  timeout 20 "$python" "$work/type.py" "$crossgate" passwd "$passwords" tina "$@"
+}
+equal "on a terminal it asks twice, and shows nothing of what is typed" "Password: |Again: | echo 0 exit code 0" \
+  "$(typed "typed twice" "typed twice")"
+check "and adds the user" grep -q '^tina:' "$passwords"
+before=$(cat "$passwords")
+equal "two passwords that differ are refused" \
+  "Password: |Again: |crossgate passwd: the two passwords differ| echo 0 exit code 1" "$(typed "typed once" "typed twice")"
+equal "and change nothing" "$before" "$(cat "$passwords")"
+"$crossgate" passwd -D "$passwords" tina
+
+# Another command has the file locked; it goes on when that one has put a new file in the place of the old.
+flock --no-fork "$passwords" sleep 60 &
+other=$!
+has_lock() { awk '$2 == "FLOCK" { print $5 }' /proc/locks | grep -qx "$1"; }
+awaits_lock() { awk '$2 == "->" { print $6 }' /proc/locks | grep -qx "$1"; }
+wait_until 10 has_lock "$other"
+"$crossgate" passwd "$passwords" vera <<<right &
+waiting=$!
+check "a command waits for another that changes the file" wait_until 10 awaits_lock "$waiting"
+{ cat "$passwords"; echo 'wanda:!'; } >"$passwords.next"
+mv "$passwords.next" "$passwords"
+kill "$other"
+wait "$waiting"
+equal "then it changes it too" 0 $?
+equal "and no change is lost" "vera wanda" "$(grep -o -e ^vera -e ^wanda "$passwords" | sort | tr '\n' ' ' | sed 's/ $//')"
+"$crossgate" passwd -D "$passwords" vera
+"$crossgate" passwd -D "$passwords" wanda
 # Of other programs: SHA-512 and bcrypt.
 cat >>"$passwords" <<'END'
 sha:$6$rounds=1000$abc$L49KHVDH7dx1DLB1QCAaFWdSAxn4hZjeqUBMOeOAindyaFjDFc6TBM72TifrctYRRLVDwGLb6UKNu16iQRSDx/
@@ -146,6 +198,14 @@ equal "a password" "reply 0" "$(login alice right)"
 set_password alice new
 equal "once it is changed, the new one is good at once" "reply 0" "$(login alice new)"
 equal "and after a second, the old one is not remembered" "status 1" "$(sleep 1; login alice right)"
+
+# ---- a file that can't be read -------------------------------------------------------------------
+
+mv "$passwords" "$passwords.away"
+equal "where nobody knows who is in the file, PAM is not asked" "status 1" "$(login paula 'of pam')"
+matches "the log says why" "event=\"password file cannot be read\" reason=\"$passwords: No such file" "$log"
+mv "$passwords.away" "$passwords"
+equal "and again once it is there" "reply 0" "$(login paula 'of pam')"
 
 # ---- behind a load balancer ----------------------------------------------------------------------
 
