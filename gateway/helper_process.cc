@@ -36,7 +36,7 @@ void HelperProcess::maintain() {
   auto news = messagePair();
   if (!news) return postpone(news.error());
   logNews_ = std::move(news->ours);
-  const std::array keep{answers_.get(), news->theirs.get()};
+  const std::array keep{answers_.get(), news->theirs.get(), log_.fd()};
   const pid_t pid = forkChild_(keep, [keep, main = main_, &config = config_, &log = log_] {
     main({config, log, Fd(keep[0]), Fd(keep[1])});
   });

@@ -394,7 +394,6 @@ pid_t Master::forkChild(pid_t (*forking)(), std::span<const int> keep, const std
   std::pmr::monotonic_buffer_resource there(room.data(), room.size());
   std::pmr::vector<int> kept(keep.begin(), keep.end(), &there);
   kept.push_back(wake_.get());
-  for (auto& pool : pools_) kept.push_back(pool->log().fd());
   // No signal of the master's may run its handlers in the child.
   sigset_t all, before;
   sigfillset(&all);

@@ -216,8 +216,9 @@ bool Pool::spawn() {
   if (!pair) return postpone(pair.error());
   boards_->scoreboard.reset(index);
 
+  // Of the logs only its own, which it is told to open again: a file that others log to must not stay open here.
   const std::array keep{pair->theirs.get(), authHelper_.questions(), gssHelper_.questions(),
-                        gssClientHelper_.questions()};
+                        gssClientHelper_.questions(), log_->fd()};
   WorkerStart start{*config_,
                     *log_,
                     boards_->scoreboard,
