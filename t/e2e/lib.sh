@@ -17,7 +17,8 @@
 # up, and nothing of the machine's own network can be reached.  Without root it uses a user namespace; where the
 # kernel grants neither, the test is skipped (exit 77).
 #
-# Each check prints one line, "ok ...", "not ok ..." or "skip ...".  `finish` exits 0, or 1 if a check failed.
+# Each check prints one line, "ok ...", "not ok ..." or "skip ...".  `finish` exits 0, or 1 if a check failed, or if a
+# process of the Gateway died or a sanitizer reported something that no check has looked at.
 
 set -u -o pipefail
 export LC_ALL=C
@@ -34,6 +35,9 @@ python=/usr/bin/python3
 passed=0
 failed=0
 skipped=0
+# A test in which processes of the Gateway die by anything but SIGKILL sets this to yes.
+processes_die=no
+sanitizers='Sanitizer|runtime error:'
 
 # ---- results ------------------------------------------------------------------------------------
 
@@ -73,6 +77,7 @@ count_results() { # COMMAND [ARG...]
 # A broken stage is not a failed check: say so with what the services wrote, and end.
 bail() {
   not_ok "$(basename "$0"): $*"
+  look_for_reports
   show_logs
   exit 1
 }
@@ -91,12 +96,13 @@ check() { # WHAT COMMAND [ARG...]: ok if the command succeeds; what it printed i
   return $status
 }
 
-refute() { # WHAT COMMAND [ARG...]: ok if the command fails, but not by hanging
+refute() { # WHAT COMMAND [ARG...]: ok if the command fails, but not by hanging (124), nor by a signal (from 128 on), nor
+  # because it can't be run (126 and 127), nor with a sanitizer's report
   local what=$1 output status
   shift
   output=$("$@" 2>&1 </dev/null)
   status=$?
-  if [ $status != 0 ] && [ $status != 124 ]; then
+  if [ $status != 0 ] && [ $status != 124 ] && [ $status -lt 126 ] && ! grep -Eq "$sanitizers" <<<"$output"; then
     ok "$what"
   else
     not_ok "$what (exit $status: $*)"
@@ -152,11 +158,33 @@ show_logs() {
   done
 }
 
+# Each process writes a file of its own, see own_environment.
+look_for_reports() {
+  [ -d "${work:-}" ] && grep -Eqs "$sanitizers" "$work"/*.log "$work"/reports/* || return 0
+  not_ok "$(basename "$0"): a sanitizer found something"
+  grep -Ehs -A 20 "$sanitizers" "$work"/*.log "$work"/reports/* | head -n 60 | sed 's/^/#   /'
+}
+
+# Another worker takes the place of one that dies, and no check may notice.  SIGKILL comes from the test itself, or
+# from the master to those that take too long to end.
+look_for_deaths() {
+  [ -d "${work:-}" ] && [ $processes_die = no ] || return 0
+  local deaths words='[a-zA-Z ]+ (died|dies|killed)|login checker replaced|bad orders|worker is not heard any more'
+  words="event=\"($words|(auth helper )?cannot drop privileges|the GSSAPI [a-z ]*helper can't work)\""
+  deaths=$(grep -Ehs "$words" "$work"/*.log "$work"/*.log.1 | grep -v name=SIGKILL)
+  [ -n "$deaths" ] || return 0
+  not_ok "$(basename "$0"): processes of the Gateway have died or erred"
+  head -n 20 <<<"$deaths" | sed 's/^/#   /'
+}
+
 finish() {
-  [ ! -d "${work:-}" ] || if grep -Eqs "(Address|Leak|Thread)Sanitizer|runtime error:" "$work"/*.log; then
-    not_ok "$(basename "$0"): a sanitizer found something"
-    grep -Eh -A 20 "(Address|Leak|Thread)Sanitizer|runtime error:" "$work"/*.log | head -n 60 | sed 's/^/#   /'
-  fi
+  local name
+  # What leaks is told at the end.
+  for name in "${!gateway_pid[@]}"; do
+    stop_gateway "$name" || not_ok "$(basename "$0"): the Gateway on $name does not end"
+  done
+  look_for_reports
+  look_for_deaths
   [ $failed = 0 ] || show_logs
   echo "# $(basename "$0"): $passed passed, $failed failed, $skipped skipped"
   [ $failed = 0 ] || exit 1
@@ -229,7 +257,12 @@ enter_own_world() { # the script's own arguments: starts the script again inside
 }
 
 own_environment() { # no setting of the caller's reaches the programs under test
-  mkdir -p "$work/home"
+  mkdir -p "$work/home" "$work/reports"
+  # Workers may run as another user, and daemons have no stderr.  (GCC's libubsan writes there all the same when it is
+  # a shared library beside libasan; then the death of a worker is what is seen.)
+  chmod 1777 "$work/reports"
+  export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$work/reports/of
+  export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$work/reports/of
   export PYTHONDONTWRITEBYTECODE=1 HOME=$work/home TMPDIR=$work XDG_CONFIG_HOME=$work/home GIT_CONFIG_NOSYSTEM=1
   unset http_proxy https_proxy ftp_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY \
     SOCKS5_SERVER SOCKS5_USER SOCKS5_PASSWD SOCKSIFY_CONF MAKEFLAGS MFLAGS MAKELEVEL

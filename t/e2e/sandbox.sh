@@ -3,6 +3,7 @@
 # What a worker may do, as the kernel tells it, and what becomes of one that does more; and the same of the helper that
 # checks passwords beside such workers.
 . "$(dirname "$0")/lib.sh"
+processes_die=yes
 isolate "$@"
 need curl dnsmasq ps setpriv
 [ "$E2E_INSIDE" = root ] || skip_all "kernel: only root has privileges to give up"
