@@ -189,6 +189,15 @@ KRB5CCNAME=FILE:$work/none socksified_fetch -v >"$work/no-ticket.txt"
 matches "without a ticket socksify says so" "private gateway: .*([Cc]redential|[Tt]icket)" "$work/no-ticket.txt"
 refute "and nothing gets through" grep -q Hello "$work/no-ticket.txt"
 
+# ---- who keeps the keytab dies ---------------------------------------------------------------------
+
+# Only workers are SCHED_BATCH.
+helper() { ps -o pid=,cls= --ppid "${gateway_pid[$1]}" | awk '$2 != "B" { print $1 }'; }
+victim=$(helper gateway)
+kill -KILL "$victim"
+equal "kill -9 of the GSSAPI helper: a client waits for the next one" "2 $hello" "$(gss level=2 fetch)"
+matches "the log says so" "event=\"GSSAPI helper died\" pid=$victim signal=9 name=SIGKILL" "$log"
+
 # ---- staying out ---------------------------------------------------------------------------------
 
 equal "a message that was changed ends the session" closed "$(gss garble)"
@@ -227,6 +236,10 @@ by_hop() { # [HOST]
 equal "a gateway whose hop has to protect integrity alone" "$hello" "$(by_hop)"
 equal "and one whose hop is inside TLS as well" "$hello" "$(by_hop 198.51.100.2)"
 matches "which knows both" "tls=TLSv1.3 .*gssapi=integrity .*to=198.51.100.2:80 .*result=ok" "$log"
+victim=$(helper client4)
+kill -KILL "$victim"
+equal "kill -9 of its helper: a relay waits for the next one" "$hello" "$(by_hop)"
+matches "the log says so" "event=\"GSSAPI client helper died\" pid=$victim signal=9 name=SIGKILL" "$work/hops.log"
 mv "$work/hops.log" "$work/hops.old"
 kill -USR1 "${gateway_pid[client4]}"
 forgotten() { # has nobody this file open any more?
