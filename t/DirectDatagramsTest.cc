@@ -132,6 +132,7 @@ class DirectDatagramsTest : public CppUnit::TestFixture, private ClientSide {
     for (const DatagramPeers peers : {DatagramPeers::contacted, DatagramPeers::any}) {
       open(peers);
       const Peer one("127.0.0.2"), samePlace("127.0.0.2"), other("127.0.0.3");
+      permitted_ = one.endpoint.port;
       sendTo(one);
       CPPUNIT_ASSERT(isHeard(one));
       CPPUNIT_ASSERT(isHeard(samePlace));
