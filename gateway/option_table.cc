@@ -192,7 +192,8 @@ std::vector<Option> makeTable() {
        "SERVICE",
        {},
        false,
-       "Check users that are not in the password file with this PAM service (a file in /etc/pam.d).",
+       "Check users that are not in the password file with this PAM service (a file in /etc/pam.d). While the "
+       "password file can't be read nobody is accepted.",
        text(MEMBER(auth.pam))},
       {"auth.checkers",
        "N",
@@ -391,8 +392,8 @@ std::vector<Option> makeTable() {
        "WHO",
        {"contacted"},
        false,
-       "Whose datagrams reach a client: those of hosts that it has sent to (contacted), or of any that the "
-       "rules permit as a destination (any).",
+       "Whose datagrams reach a client: those of hosts that it has sent to (contacted), or of any too at an "
+       "address and port that the rules permit as a destination (any).",
        choice<DatagramPeers>({{"contacted", DatagramPeers::contacted}, {"any", DatagramPeers::any}},
                              MEMBER(datagramPeers))},
       {"timeout.negotiate",

@@ -40,6 +40,12 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
+def place(address, port):
+    """What a socket wants to know; of "fe80::1%3" the zone as well."""
+    host, _, zone = address.partition("%")
+    return (host, port, 0, int(zone)) if zone else (host, port)
+
+
 def tcp(host, to, timeout=5, source=None):
     """A connection from a host, from `source` where it has several addresses, to (address, port)."""
     with on(host):
@@ -47,7 +53,7 @@ def tcp(host, to, timeout=5, source=None):
     connection.settimeout(timeout)
     if source:
         connection.bind((source, 0))
-    connection.connect(to)
+    connection.connect(place(*to))
     return connection
 
 
@@ -57,7 +63,7 @@ def udp(host, address=None, port=0, timeout=5):
     with on(host):
         one = socket.socket(family(address), socket.SOCK_DGRAM)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        one.bind((address, port))
+        one.bind(place(address, port))
     one.settimeout(timeout)
     return one
 

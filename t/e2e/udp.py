@@ -12,7 +12,7 @@ import threading
 import time
 
 from socks import (NOT_ALLOWED, SUCCEEDED, UDP_ASSOCIATE, Socks5, addresses, closed, decode, encode, equal, gateway,
-                   names, on, run, udp)
+                   names, on, place, run, udp)
 
 ECHO = 7007
 
@@ -141,7 +141,7 @@ def link_local(client, client_link, server, server_link):
     one = udp(client, address=mine)
     socks = Socks5(client, UDP_ASSOCIATE, mine, one.getsockname()[1])
     equal(SUCCEEDED, socks.reply)
-    relay = (gateway[client], socks.bound[1])
+    relay = place(gateway[client], socks.bound[1])
     frame = bytes(3) + encode("fe80::d:2", ECHO)
     udp(client, address=mine).sendto(frame + b"not from the port that was announced", relay)
     one.sendto(frame + b"question", relay)
