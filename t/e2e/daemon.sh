@@ -86,13 +86,13 @@ kill -HUP "$master"
 matches "a reload makes their workers an old generation" event=reloaded "$log"
 (while [ ! -e "$work/enough" ]; do fetch; done) >"$work/fetched" 2>&1 &
 loader=$!
-sleep 0.3
+wait_until 5 test -s "$work/fetched"
 mv "$log" "$log.1"
 kill -USR1 "$master"
 matches "SIGUSR1: the log file is there again" 'event="log opened again"' "$log"
-sleep 0.3
+check "no process has the old one open for long" wait_until 5 forgotten "$log.1"
 old_size=$(stat -c %s "$log.1")
-sleep 0.3
+wait_until 5 grep -q command=connect "$log" || not_ok "no relay is in the new file"
 touch "$work/enough"
 wait $loader
 relays client4 close >/dev/null

@@ -4,14 +4,16 @@
 
     gss.py GATEWAY:PORT [option=value ...] MODE
 
-Options: level=N (the protection asked for) nec=yes (the level goes unwrapped) to=ADDRESS.  The ticket is in the
-credentials cache.  Modes:
+Options: level=N (the protection asked for) nec=yes (the level goes unwrapped) to=ADDRESS service=PRINCIPAL (the one the
+ticket is for).  The ticket is in the credentials cache.  Modes:
 
   fetch     connects to the web server; prints the level that was agreed on, and what it answers
   bulk      echoes 20 MB, both ways at once, and checks them
   garble    changes one octet of an encapsulated message; prints what became of the connection
   again     sends one encapsulated message twice; prints the same
   replay    sends the tokens of one establishment on a second connection; prints the same
+  bare      makes a request as if it had been let in; prints the same
+  none      offers no method but `none`; prints whether the Gateway takes it
   huge      announces a token of 65,535 octets, and sends nonsense; prints the same
   udp       sends a datagram to the echo through an association, the same one again, and one that is not
             protected; prints what comes back
@@ -35,6 +37,7 @@ class Client:
         self.gateway = host.strip("[]"), int(port)
         self.level, self.nec = int(given.get("level", 2)), given.get("nec") == "yes"
         self.server, self.piece = given.get("to", "198.51.100.2"), 1 << 20
+        self.service = given.get("service", "rcmd/gw.example")
         self.arrived, self.first = b"", None
 
     # ---- frames
@@ -72,7 +75,7 @@ class Client:
     # ---- the method
 
     def establish(self):
-        name = gssapi.Name("rcmd/gw.example", gssapi.NameType.kerberos_principal)
+        name = gssapi.Name(self.service, gssapi.NameType.kerberos_principal)
         flags = [gssapi.RequirementFlag.mutual_authentication, gssapi.RequirementFlag.replay_detection,
                  gssapi.RequirementFlag.out_of_sequence_detection, gssapi.RequirementFlag.confidentiality,
                  gssapi.RequirementFlag.integrity]
@@ -173,6 +176,16 @@ class Client:
         self.get(TOKEN)
         print("accepted")
 
+    def bare(self):
+        self.dial()
+        self.send(b"\5\1\0\1" + socket.inet_aton(self.server) + struct.pack(">H", 80) + b"GET / HTTP/1.0\r\n\r\n")
+        self.get(TOKEN)
+
+    def none(self):
+        with socket.create_connection(self.gateway, 20) as self.sock:
+            self.send(b"\5\1\0")
+            print("no method" if self.exactly(2) == b"\5\xff" else "taken")
+
     def huge(self):
         self.dial()
         self.put(TOKEN, bytes(65535))
@@ -203,4 +216,7 @@ class Client:
 
 
 client = Client(sys.argv[1:])
-getattr(client, client.mode)()
+try:
+    getattr(client, client.mode)()
+except (ConnectionError, EOFError):
+    sys.exit("closed")

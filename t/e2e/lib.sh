@@ -552,6 +552,10 @@ gone() { # PID...
   done
 }
 
+forgotten() { # FILE: has nobody this file open any more?
+  [ -z "$(find /proc/[0-9]*/fd -lname "$1" 2>/dev/null)" ]
+}
+
 children() { # PID: one process id per line
   ps -o pid= --ppid "$1" | tr -d ' '
 }

@@ -104,12 +104,12 @@ check "the second one has ended too" wait_until 5 gone "$second"
 equal "the relays of the first go on" 3 "$(relays client4 alive)"
 mv "$log" "$log.1"
 kill -USR1 "$newest"
-sleep 0.3
+check "SIGUSR1: no process has the old log open for long" wait_until 5 forgotten "$log.1"
 wait $transfer
 equal "the transfer came through whole" "$sum" "$(cat "$work/transfer.sum")"
 relays client4 close >/dev/null
 check "the first master ends with its last relay" wait_until 5 gone "$first"
-equal "SIGUSR1 reached it: its last lines are in the new log" 3 "$(grep -c 'to=both.example:7' "$log")"
+equal "SIGUSR1 reached the first: its last lines are in the new log" 3 "$(grep -c 'to=both.example:7' "$log")"
 
 # ---- the end of all --------------------------------------------------------------------------------
 equal "one more relay" 1 "$(relays client4 open 1)"
