@@ -100,10 +100,13 @@ matches "and the log says so" 'command=udp .*result=denied .*would not be protec
 workers_of() { # how many workers served the relays in the log from this line on
   tail -n "+$1" "$log" | grep -o 'relay=[0-9]*' | sort -u | wc -l
 }
+relays_are() { # NUMBER, in the log from this line on
+  [ "$(tail -n "+$2" "$log" | grep -c relay=)" = "$1" ]
+}
 
 line=$(($(wc -l <"$log") + 1))
 equal "TLS 1.3: six sessions at once, five of them resumed" 5 "$(tls resume)"
-wait_until 5 [ "$(tail -n "+$line" "$log" | grep -c relay=)" = 6 ]
+check "the log has all six" wait_until 5 relays_are 6 "$line"
 equal "each by a worker of its own" 6 "$(workers_of "$line")"
 equal "TLS 1.2: as well" 5 "$(tls version=1.2 resume)"
 
