@@ -81,7 +81,8 @@ for action in restart try-restart upgrade; do
   check "running: $action leaves one master, another one" test "$(master)" != "$before"
   wait_until 10 gone "$before" || not_ok "running: the master from before $action is still there"
 done
-matches "reload was heard" "event=reload|configuration" "$work/gateway.log"
+both_reloads() { [ "$(grep -c "event=reloaded" "$work/gateway.log")" = 2 ]; }
+check "each reload was heard" wait_until 5 both_reloads
 exits running stop 0
 check "running: and nothing is left after stop" silent
 

@@ -20,7 +20,7 @@ END
 master=${gateway_pid[gateway]}
 start_relays client4
 equal "2 relays opened" 2 "$(relays client4 open 2)"
-old_workers=$(children "$master")
+old_workers=$(children "$master" | sort)
 
 fetch() { # NAME
   on client6 curl -sS -m 5 --socks5-hostname "$(client_gateway client6)" "http://$1/"
@@ -41,7 +41,7 @@ sed '1i user = nobody.such' "$work/good.conf" >"$work/gateway.conf"
 reload
 matches "a user who is not there: the log says so" "reload failed.*there is no user 'nobody.such'" "$work/gateway.log"
 check "and clients are served as before" fetch only4.example
-equal "by the same workers" "$old_workers" "$(comm -12 <(sort <<<"$old_workers") <(children "$master" | sort))"
+equal "by the same workers" "$old_workers" "$(comm -12 <(echo "$old_workers") <(children "$master" | sort))"
 
 sed 's/^rule =.*/rule = deny to 198.51.100.0\/24\nrule = permit from */' "$work/good.conf" >"$work/gateway.conf"
 echo "socks = 0.0.0.0:1090" | sed -i '/^\[listen\]/r /dev/stdin' "$work/gateway.conf"
@@ -71,6 +71,9 @@ sed 's/^spare-max = 4/spare-max = 4\nrelays = 700/' "$work/good.conf" >"$work/ga
 reload
 matches "a config with more relays: the limit of descriptors follows" 'event="descriptor limit" limit=4[0-9]* wanted=4' \
   "$work/gateway.log"
+reloads() { grep -c event=reloaded "$work/gateway.log"; }
+reloads_are() { [ "$(reloads)" = "$1" ]; }
+check "which is the third that was good" wait_until 5 reloads_are 3
 
 # Many reloads in a row under load lose no connection and leave no process.
 load() {
@@ -80,21 +83,32 @@ load() {
 }
 load >"$work/load" 2>&1 &
 loader=$!
-for _ in {1..20}; do
+for more in {1..20}; do
   reload
-  sleep 0.1
+  wait_until 5 reloads_are $((3 + more)) || break
 done
 touch "$work/enough"
 wait $loader
-equal "20 reloads under load lose no connection" "" "$(cat "$work/load")"
-few_children() { [ "$(children "$master" | wc -l)" -le 4 ]; }
-check "and leave no process behind" wait_until 5 few_children
-descriptors() { find "/proc/$master/fd" -type l | wc -l; }
+equal "20 reloads under load" 23 "$(reloads)"
+equal "lose no connection" "" "$(cat "$work/load")"
+# A generation has four workers.  Once there are four others, those of all generations before have been reaped.
+renewed() { # OLD-WORKERS
+  [ "$(children "$master" | wc -l)" = 4 ] && [ -z "$(comm -12 <(sort <<<"$1") <(children "$master" | sort))" ]
+}
+renew() {
+  local workers
+  workers=$(children "$master")
+  reload
+  wait_until 5 renewed "$workers"
+}
+check "and leave no process behind" renew
+descriptors() { # once the master has come so far as to serve
+  fetch only6.example >/dev/null
+  find "/proc/$master/fd" -type l | wc -l
+}
 before=$(descriptors)
 for _ in 1 2 3; do
-  reload
-  sleep 0.5
+  renew || not_ok "a reload does not replace the workers"
 done
-wait_until 5 few_children
 equal "and no descriptor" "$before" "$(descriptors)"
 finish
