@@ -560,10 +560,10 @@ children() { # PID: one process id per line
   ps -o pid= --ppid "$1" | tr -d ' '
 }
 
-cpu_ticks() { # HOST: what the Gateway's processes have used since they began, in ticks of 10 ms
+cpu_ticks() { # HOST: what the Gateway's processes, and those that have ended, have used, in ticks of 10 ms
   local total=0 pid
   for pid in "${gateway_pid[$1]}" $(children "${gateway_pid[$1]}"); do
-    total=$((total + $(awk '{ print $14 + $15 }' "/proc/$pid/stat")))
+    total=$((total + $(awk '{ print $14 + $15 + $16 + $17 }' "/proc/$pid/stat")))
   done
   echo $total
 }

@@ -23,6 +23,9 @@ echo "search corp" >>"$work/gateway.resolv.conf"
 case_() { # WHAT CASE [ARG...]
   check "$1" env HOSTS="$(host_list)" "$python" "$e2e/limits.py" "${@:2}"
 }
+soon() { # WHAT CASE [ARG...]: what the case before held may not have been counted out yet
+  check "$1" wait_until 10 env HOSTS="$(host_list)" "$python" "$e2e/limits.py" "${@:2}"
+}
 rules() { # RULE...
   start_gateway gateway < <(
     printf '[resolver]\nnameserver = 127.0.0.1:5353\n[access]\n'
@@ -49,11 +52,11 @@ stop_gateway gateway
 rules "permit to 198.51.100.2 command connect sessions 1" "permit to 198.51.100.3,10.9.9.9 command connect sessions 1000" \
   "permit to 198.51.100.2 command udp per-source 1"
 case_ "one session to an address" relays client4 198.51.100.2 "0 2 2"
-case_ "a name with another address is no way around it" granted client4 first.test 6 1
-case_ "nor one that has them in another order" granted client4 second.test 6 1
-case_ "and what has ended is given back" relays client4 198.51.100.2 "0 2"
+soon "a name with another address is no way around it" granted client4 first.test 6 1
+soon "nor one that has them in another order" granted client4 second.test 6 1
+soon "and what has ended is given back" relays client4 198.51.100.2 "0 2"
 case_ "an association counts before its first datagram" associations client4 "0 2 2"
-case_ "and as long as it lives" associations client4 "0 2"
+soon "and as long as it lives" associations client4 "0 2"
 stop_gateway gateway
 
 # ---- relays of a source ----------------------------------------------------------------------------

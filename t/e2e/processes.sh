@@ -17,7 +17,7 @@ spare-min = 2
 spare-max = 6
 max = 64
 relays = 64
-drain = 3
+drain = 60
 [access]
 rule = permit from *
 END
@@ -74,22 +74,22 @@ equal "a relay before SIGTERM" 1 "$(relays client4 open 1)"
 workers=$(children "$master")
 kill -TERM "$master"
 not_listening() { ! listens gateway 1080; }
-check "SIGTERM: no new connections" wait_until 2 not_listening
+check "SIGTERM: no new connections" wait_until 5 not_listening
 equal "SIGTERM: the relay goes on" 1 "$(relays client4 alive)"
 relays client4 close >/dev/null
-check "SIGTERM: the master ends with its last relay" wait_until 2 gone "$master"
+check "SIGTERM: the master ends with its last relay" wait_until 5 gone "$master"
 # shellcheck disable=SC2086 # one word each
-check "SIGTERM: and every worker" wait_until 2 gone $workers
+check "SIGTERM: and every worker" wait_until 5 gone $workers
 
-launch_gateway gateway
+launch_gateway gateway --workers.drain=3
 master=${gateway_pid[gateway]}
 equal "a relay before SIGTERM" 1 "$(relays client4 open 1)"
 workers=$(children "$master")
 kill -TERM "$master"
-sleep 1
+wait_until 5 not_listening
 equal "SIGTERM: it lives while it drains" 1 "$(relays client4 alive)"
 # shellcheck disable=SC2086
-check "SIGTERM: a relay that does not end is cut after drain seconds" wait_until 5 gone "$master" $workers
+check "SIGTERM: a relay that does not end is cut after drain seconds" wait_until 10 gone "$master" $workers
 equal "SIGTERM: it is gone then" 0 "$(relays client4 alive)"
 relays client4 close >/dev/null
 
@@ -99,7 +99,7 @@ equal "a relay before SIGINT" 1 "$(relays client4 open 1)"
 workers=$(children "$master")
 kill -INT "$master"
 # shellcheck disable=SC2086
-check "SIGINT: all end at once" wait_until 1 gone "$master" $workers
+check "SIGINT: all end without a drain" wait_until 10 gone "$master" $workers
 
 # ---- a lifetime ---------------------------------------------------------------------------------
 start_gateway gateway <<END

@@ -89,12 +89,12 @@ rule = permit to 198.51.100.0/24,only4.example command udp
 fragments = drop
 peers = any
 [timeout]
-udp = 1
+udp = 2
 END
 case_ "each destination is judged by the rules" rules client4 server4
 counted "the denied ones are counted" datagrams-sent=2 datagrams-received=2 dropped-denied=5 dropped-unresolved=1
 case_ "fragments are dropped where the configuration says so" no_fragments client4 server4
-case_ "a silent association ends" idle client4 server4 1
+case_ "a silent association ends" idle client4 server4 2
 matches "the log says so" 'command=udp .*result=idle-timeout' "$work/gateway.log"
 case_ "strangers keep no association alive" strangers client4 server4
 counted "nor does the log count them as anything else" result=idle-timeout datagrams-sent=1 'dropped-uninvited=[1-9][0-9]*'
