@@ -3,6 +3,7 @@
 # The processes that check passwords: when they die, others take their place and logins go on; and what a password file
 # means that can't be read while the Gateway runs.
 . "$(dirname "$0")/lib.sh"
+processes_die=yes
 isolate "$@"
 need dnsmasq ss ps setpriv
 topology
