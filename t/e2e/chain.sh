@@ -36,16 +36,14 @@ add_address client6 2001:db8:53::53/128 lo
 for each in client4 client6; do start_leak_detector $each; done
 
 for each in gateway second third fourth; do
-  service $each "$work/$each.names.log" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --pid-file= \
-    --port=53 --listen-address=127.0.0.1 --bind-interfaces --log-queries --local=/example/ \
+  name_server $each "$work/$each.names.log" 53 \
+    --listen-address=127.0.0.1 --bind-interfaces --log-queries --local=/example/ \
     --host-record=only4.example,198.51.100.2 --host-record=only6.example,2001:db8:d::2 \
     --host-record=far.example,203.0.113.66 --host-record=second.gw.example,2001:db8:12::2
-  wait_listening $each 53 dnsmasq
 done
 for each in server4 server6 far4; do
   start_services $each
-  service $each "$work/$each.dns.log" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --pid-file= \
-    --port=53 --log-queries --host-record="told-by.$each.example,192.0.2.77"
+  name_server $each "$work/$each.dns.log" 53 --log-queries --host-record="told-by.$each.example,192.0.2.77"
 done
 
 start_gateway gateway <<END

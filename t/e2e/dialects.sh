@@ -111,9 +111,8 @@ END
     matches "the active transfer went through BIND" 'command=bind to=198.51.100.2:[0-9]+ address=198.51.100.2:[0-9]+ .*result=ok .*received=300000' "$log"
   fi
 
-  service server4 "$work/dns4.log" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --pid-file= \
-    --port=53 --bind-interfaces --listen-address=198.51.100.2 --host-record=asked.example,203.0.113.5
-  wait_listening server4 53 dnsmasq
+  name_server server4 "$work/dns4.log" 53 --bind-interfaces --listen-address=198.51.100.2 \
+    --host-record=asked.example,203.0.113.5
   # dig sends by sendmmsg where there is one; Dante's client knows only the older calls.
   if have "Dante: dig" dig && have "Dante: dig" strace; then
     check "Dante: dig" answers 203.0.113.5 dante strace -f -qq -o /dev/null -e inject=sendmmsg:error=ENOSYS \

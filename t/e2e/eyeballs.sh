@@ -71,9 +71,8 @@ stop_gateway gateway
 # An AAAA record that holds an IPv4-mapped address stands for the IPv4 address.
 on server4 ip address add 198.51.100.2/24 dev eth3
 add_address gateway 198.51.100.9/24 eth3
-service gateway "$work/mapped.log" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --pid-file= --port=5353 \
-  --listen-address=127.0.0.1 --bind-interfaces --host-record=mapped.example,::ffff:198.51.100.2
-wait_listening gateway 5353 "the second dnsmasq"
+name_server gateway "$work/mapped.log" 5353 --listen-address=127.0.0.1 --bind-interfaces \
+  --host-record=mapped.example,::ffff:198.51.100.2
 mapped() { # OPTION
   start_gateway gateway --resolver.nameserver=127.0.0.1:5353 "$1" <<<$'[access]\nrule = permit from *'
 }

@@ -404,16 +404,19 @@ wait_listening() { # HOST PORT WHAT [--udp]
   wait_until 10 listens "$1" "$2" "${4:---tcp}" || bail "$3 does not listen on port $2 of $1"
 }
 
+name_server() { # HOST LOG PORT OPTION...: dnsmasq, which knows what the options tell it and nothing else
+  service "$1" "$2" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --pid-file= --port="$3" "${@:4}"
+  wait_listening "$1" "$3" dnsmasq
+}
+
 # Names with only an A record, only an AAAA record, both, neither; every other name under .example is unknown.
 start_names() {
-  service gateway "$work/names.log" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts \
-    --pid-file= --port=53 --listen-address=127.0.0.1 --bind-interfaces --log-queries \
+  name_server gateway "$work/names.log" 53 --listen-address=127.0.0.1 --bind-interfaces --log-queries \
     --local=/example/ \
     --host-record=only4.example,198.51.100.2 \
     --host-record=only6.example,2001:db8:d::2 \
     --host-record=both.example,198.51.100.2,2001:db8:d::2 \
     --txt-record=neither.example,nothing
-  wait_listening gateway 53 dnsmasq
 }
 
 start_leak_detector() { # CLIENT

@@ -13,11 +13,10 @@ done
 
 # Of one the address that serves is the first, of the other the second.
 printf '%s.test\n' "198.51.100.2 first" "10.9.9.9 first" "198.51.100.2 second" "198.51.100.3 second" >"$work/two"
-service gateway "$work/test.log" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --pid-file= \
-  --port=5353 --listen-address=127.0.0.1 --bind-interfaces --local=/test/ --local=/corp/ --local=// \
+name_server gateway "$work/test.log" 5353 \
+  --listen-address=127.0.0.1 --bind-interfaces --local=/test/ --local=/corp/ --local=// \
   --addn-hosts="$work/two" --host-record=secret.test,198.51.100.2 --host-record=open.test,198.51.100.2 \
   --host-record=build.corp,198.51.100.2 --host-record=hidden.corp,198.51.100.2 --host-record=x.test.corp,198.51.100.2
-wait_listening gateway 5353 dnsmasq
 echo "search corp" >>"$work/gateway.resolv.conf"
 
 case_() { # WHAT CASE [ARG...]

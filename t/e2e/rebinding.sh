@@ -10,10 +10,9 @@ start_services server6
 
 answers=$work/answers
 : >"$answers"
-service gateway "$work/changing.log" dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --pid-file= \
-  --port=5353 --listen-address=127.0.0.1 --bind-interfaces --local=/example/ --addn-hosts="$answers" --log-queries
+name_server gateway "$work/changing.log" 5353 --listen-address=127.0.0.1 --bind-interfaces --local=/example/ \
+  --addn-hosts="$answers" --log-queries
 dns=$service_pid
-wait_listening gateway 5353 dnsmasq
 points_to() { # ADDRESS...
   local before
   before=$(grep -c "read $answers" "$work/changing.log")
