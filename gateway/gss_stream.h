@@ -3,7 +3,8 @@
 // section 5) over another Stream.
 //
 // A frame that is no data, whose token does not verify, or that came before, breaks the stream
-// (EPROTO), and so do too many empty messages in a row.  It holds one frame in each direction at most, and nothing while it is idle.
+// (EPROTO), and so do too many empty messages in a row.  It holds one frame in each direction at most,
+// and nothing while it is idle.
 #pragma once
 
 #include <memory>

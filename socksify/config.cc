@@ -171,7 +171,9 @@ constexpr ConfigOption options[] = {
     {"auth", "userpass",
      "How the Gateway is told who this is: userpass, if there is a user, or gssapi, with your Kerberos ticket.",
      [](Config& c, View v) { return readWord(v, c.gssapi, authWords); }},
-    {"ca", "", "For tls://, the absolute path of a file of the CAs that sign the Gateway's certificate; without it the system's.",
+    {"ca", "",
+     "For tls://, the absolute path of a file of the CAs that sign the Gateway's certificate; without it the "
+     "system's.",
      [](Config& c, View v) { return setPath(c.ca, v); }},
     {"certificate", "", "For tls://, a file with the certificate to show where the Gateway asks for one.",
      [](Config& c, View v) { return setPath(c.certificate, v); }},
